@@ -1,0 +1,61 @@
+"""caviar_kit: from 4D-STEM data to correlated atomic vibrations.
+
+Public names load on first use, so that ``caviar_kit.multislice`` also runs where
+py4DSTEM and abTEM are not installed (a bare GPU machine).
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+_emd_hook = True  # emdfile looks for this flag to find our data classes when it reads a file
+
+_EXPORTS = {
+    "MixedObjectMultislicePtychography": "caviar_kit.ptychography",
+    "load_example": "caviar_kit.examples",
+    "find_atoms": "caviar_kit.vibrations.atoms",
+    "track_atoms": "caviar_kit.vibrations.atoms",
+    "displacements": "caviar_kit.vibrations.correlations",
+    "greens_tensor": "caviar_kit.vibrations.correlations",
+    "compare_correlations": "caviar_kit.vibrations.similarity",
+}
+_MODULES = {"plot": "caviar_kit.plotting", "simulation": "caviar_kit.simulation", "widgets": "caviar_kit.widgets"}
+
+if TYPE_CHECKING:
+    from caviar_kit import plotting as plot
+    from caviar_kit import simulation, widgets
+    from caviar_kit.examples import load_example
+    from caviar_kit.ptychography import MixedObjectMultislicePtychography
+    from caviar_kit.vibrations.atoms import find_atoms, track_atoms
+    from caviar_kit.vibrations.correlations import displacements, greens_tensor
+    from caviar_kit.vibrations.similarity import compare_correlations
+
+__all__ = [
+    "MixedObjectMultislicePtychography",
+    "compare_correlations",
+    "displacements",
+    "find_atoms",
+    "greens_tensor",
+    "load_example",
+    "plot",
+    "simulation",
+    "track_atoms",
+    "widgets",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _EXPORTS:
+        value = getattr(import_module(_EXPORTS[name]), name)
+    elif name in _MODULES:
+        value = import_module(_MODULES[name])
+    else:
+        raise AttributeError(f"module 'caviar_kit' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
