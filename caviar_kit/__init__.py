@@ -21,7 +21,11 @@ _EXPORTS = {
     "greens_tensor": "caviar_kit.vibrations.correlations",
     "compare_correlations": "caviar_kit.vibrations.similarity",
 }
-_MODULES = {"plot": "caviar_kit.plotting", "simulation": "caviar_kit.simulation", "widgets": "caviar_kit.widgets"}
+_MODULES = {
+    "plot": "caviar_kit.plotting",
+    "simulation": "caviar_kit.simulation",
+    "widgets": "caviar_kit.widgets",
+}
 
 if TYPE_CHECKING:
     from caviar_kit import plotting as plot

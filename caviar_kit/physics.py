@@ -38,6 +38,9 @@ def interaction_parameter(energy_ev: float) -> float:
     """
     wavelength = electron_wavelength(energy_ev)
     return (
-        2 * math.pi / (wavelength * energy_ev)
-        * (_REST_ENERGY_EV + energy_ev) / (2 * _REST_ENERGY_EV + energy_ev)
+        2
+        * math.pi
+        / (wavelength * energy_ev)
+        * (_REST_ENERGY_EV + energy_ev)
+        / (2 * _REST_ENERGY_EV + energy_ev)
     )

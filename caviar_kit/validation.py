@@ -97,7 +97,9 @@ def as_array(
     """
     array = np.asarray(value)
     if array.dtype.kind not in ("biufc" if complex_allowed else "biuf"):
-        raise TypeError(f"{name} must hold {'' if complex_allowed else 'real '}numbers, got dtype {array.dtype}")
+        raise TypeError(
+            f"{name} must hold {'' if complex_allowed else 'real '}numbers, got dtype {array.dtype}"
+        )
     if shape is not None and (
         array.ndim != len(shape)
         or any(want is not None and want != have for want, have in zip(shape, array.shape, strict=True))
