@@ -1,0 +1,26 @@
+"""From a reconstructed object to correlated atomic displacements.
+
+Phase → atoms → one position per atom and object state → displacements (eq. 1) →
+displacement Green's tensor (eq. 2) → how well two tensors agree (eq. 3, 4). The equation
+numbers are those of Gladyshev et al., arXiv:2309.12017. Arrays are (y, x), lengths Å,
+pixel (0, 0) is the origin of coordinates.
+"""
+
+from caviar_kit.vibrations.atoms import find_atoms, track_atoms
+from caviar_kit.vibrations.correlations import displacements, greens_tensor
+from caviar_kit.vibrations.phase import projected_phase
+from caviar_kit.vibrations.shells import NeighbourShells, neighbour_shells
+from caviar_kit.vibrations.similarity import CorrelationComparison, ShellSimilarity, compare_correlations
+
+__all__ = [
+    "CorrelationComparison",
+    "NeighbourShells",
+    "ShellSimilarity",
+    "compare_correlations",
+    "displacements",
+    "find_atoms",
+    "greens_tensor",
+    "neighbour_shells",
+    "projected_phase",
+    "track_atoms",
+]
