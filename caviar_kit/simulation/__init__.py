@@ -1,0 +1,28 @@
+"""Atoms → thermal snapshots → calibrated 4D-STEM data, with the truth that a reconstruction should find."""
+
+from caviar_kit.simulation.columns import Columns, column_displacements, columns
+from caviar_kit.simulation.einstein import coherent, einstein
+from caviar_kit.simulation.experiment import Experiment
+from caviar_kit.simulation.ground_truth import GroundTruth, ground_truth
+from caviar_kit.simulation.scan import scan, vacuum_probe_intensity
+from caviar_kit.simulation.snapshots import Snapshots
+from caviar_kit.simulation.storage import load_snapshots, save_snapshots
+from caviar_kit.simulation.structures import silicon_sigma9, silicon_sigma9_snapshots
+
+__all__ = [
+    "Columns",
+    "Experiment",
+    "GroundTruth",
+    "Snapshots",
+    "coherent",
+    "column_displacements",
+    "columns",
+    "einstein",
+    "ground_truth",
+    "load_snapshots",
+    "save_snapshots",
+    "scan",
+    "silicon_sigma9",
+    "silicon_sigma9_snapshots",
+    "vacuum_probe_intensity",
+]
