@@ -58,9 +58,7 @@ class NeighbourShells:
         return ~same & (self.distances >= low) & (self.distances < high)
 
 
-def neighbour_shells(
-    positions: ArrayLike, shell_edges: Sequence[float] | None = None
-) -> NeighbourShells:
+def neighbour_shells(positions: ArrayLike, shell_edges: Sequence[float] | None = None) -> NeighbourShells:
     """Sort the pairs of a projected structure into shells of distance.
 
     Without ``shell_edges`` the edges are the first two valleys in the density of pair

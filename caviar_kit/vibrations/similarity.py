@@ -77,6 +77,7 @@ class CorrelationComparison(Mapping[str, ShellSimilarity]):
 
     def as_dict(self) -> dict[str, Any]:
         """Plain numbers for ``json.dumps``; what is undefined (NaN) becomes None."""
+
         def plain(value: float) -> float | None:
             return None if isinstance(value, float) and math.isnan(value) else value
 
