@@ -60,4 +60,4 @@ lab: setup
 
 clean:
 	rm -rf results build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
-	find caviar_kit tests notebooks benchmarks -name __pycache__ -prune -exec rm -rf {} +
+	find . -name $(VENV) -prune -o -name __pycache__ -prune -exec rm -rf {} +
