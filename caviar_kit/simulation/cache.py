@@ -47,7 +47,7 @@ def read_arrays(path: Path, shapes: dict[str, tuple[int, ...]]) -> dict[str, np.
     """
     try:
         arrays = read_npz(path, shapes)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except ValueError as error:
         _warn_damaged(str(error))

@@ -47,7 +47,7 @@ def ground_truth(snapshots: Snapshots, experiment: Experiment, margin_angstrom: 
     margin = validation.number("margin_angstrom", margin_angstrom, unit="Å")
     found = columns(snapshots)
     extent = (np.array(experiment.scan_shape) - 1) * experiment.scan_step_angstrom
-    index, positions = [], []
+    index, positions = [np.empty(0, dtype=int)], [np.empty((0, 2))]
     centre, half = np.array(experiment.centre_angstrom), np.abs(extent / 2 - margin)
     for shift in lattice_shifts(snapshots.cell, found.positions, centre, half):
         moved = found.positions + shift - np.array(experiment.scan_origin_angstrom)

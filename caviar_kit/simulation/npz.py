@@ -21,7 +21,7 @@ def read_npz(path: str | os.PathLike[str], keys: Iterable[str]) -> dict[str, np.
 
     Raises
     ------
-    FileNotFoundError
+    FileNotFoundError, NotADirectoryError
         If there is no such file.
     ValueError
         If it is truncated, damaged, no .npz file, holds pickles or lacks a key.
@@ -29,7 +29,7 @@ def read_npz(path: str | os.PathLike[str], keys: Iterable[str]) -> dict[str, np.
     try:
         with np.load(path, allow_pickle=False) as file:
             return {key: file[key] for key in keys}
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise
     except _DAMAGE as error:
         raise ValueError(f"{os.fspath(path)} is damaged or of another kind: {error}") from error

@@ -15,7 +15,7 @@ __all__ = ["Window", "cut_window"]
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """The atoms, periodic images included, whose mean positions lie in the window.
+    """The atoms, periodic images included, whose relaxed positions lie in the window.
 
     The same atoms in every snapshot: none appears or vanishes at the edge as it vibrates.
 
@@ -55,10 +55,10 @@ def cut_window(snapshots: Snapshots, experiment: Experiment) -> Window:
     ValueError
         If the window holds no atoms.
     """
-    mean = snapshots.mean_positions
-    projected = mean[:, 1::-1]
+    relaxed = snapshots.relaxed
+    projected = relaxed[:, 1::-1]
     centre, side = np.array(experiment.centre_angstrom), experiment.window_angstrom
-    index, shifts = [], []
+    index, shifts = [np.empty(0, dtype=int)], [np.empty((0, 2))]
     for shift in lattice_shifts(snapshots.cell, projected, centre, np.full(2, side / 2)) - centre + side / 2:
         moved = projected + shift
         inside = np.flatnonzero(((moved >= 0) & (moved < side)).all(axis=1))
@@ -70,7 +70,7 @@ def cut_window(snapshots: Snapshots, experiment: Experiment) -> Window:
             f"the window of {side:g} Å about centre_angstrom={experiment.centre_angstrom} holds no atoms"
         )
     thickness = snapshots.thickness_angstrom
-    height = mean[atoms, 2]
+    height = relaxed[atoms, 2]
     along = (height - _slice_boundary(height, thickness / experiment.num_slices)) % thickness - height
     shift = np.column_stack([np.concatenate(shifts), along])
     return Window(atoms, shift, np.array([side, side, thickness]))

@@ -1,0 +1,146 @@
+"""The embedded examples and their cache, at a tiny preset."""
+
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import caviar_kit as ck
+from caviar_kit import examples
+from caviar_kit.simulation.cache import cache_directory, cache_key
+
+TINY = ck.simulation.Experiment(
+    energy_ev=200e3,
+    semiangle_mrad=30,
+    defocus_angstrom=40,
+    scan_step_angstrom=0.7,
+    scan_shape=(4, 3),
+    centre_angstrom=(31.5, 18.9),
+    window_angstrom=10,
+    grid_points=60,
+    detector_pixels=40,
+)
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch) -> Path:
+    """A fresh cache directory (not yet there); "quick" becomes a tiny experiment."""
+    monkeypatch.setenv("CAVIAR_KIT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setitem(examples._PRESETS, "quick", lambda: TINY)
+    return tmp_path / "cache"
+
+
+def load(name="si-sigma9-coherent", **options):
+    return ck.load_example(name, "quick", **options)
+
+
+@pytest.mark.parametrize(
+    ("name", "snapshots"), [("si-sigma9-coherent", 1), ("si-sigma9-einstein", 30), ("si-sigma9-md", 30)]
+)
+def test_examples_hold_data_and_truth(cache, name, snapshots):
+    example = load(name, cache=False)
+    assert not cache.exists()
+    assert (example.name, example.preset, len(example.snapshots)) == (name, "quick", snapshots)
+    assert example.datacube.data.shape == (4, 3, 40, 40)
+    assert example.datacube.calibration.get_Q_pixel_units() == "A^-1"
+    assert example.vacuum_probe.shape == (40, 40)
+    truth = example.ground_truth
+    assert truth.displacements.shape == (snapshots, len(truth.positions), 2)
+    assert truth.greens_tensor.shape == (len(truth.positions), 2) * 2
+
+
+def test_truths_share_positions_and_self_terms_but_not_correlations(cache):
+    md, einstein, coherent = (
+        ck.simulation.ground_truth(
+            specimen(ck.simulation.silicon_sigma9_snapshots()), examples._PRESETS["tutorial"]()
+        )
+        for specimen in (examples._SPECIMENS[f"si-sigma9-{n}"] for n in ("md", "einstein", "coherent"))
+    )
+    np.testing.assert_allclose(einstein.positions, md.positions, atol=1e-9)
+    np.testing.assert_allclose(coherent.positions, md.positions, atol=1e-9)
+    size = 2 * len(md.positions)
+    own, model = (t.greens_tensor.reshape(size, size) for t in (md, einstein))
+    np.testing.assert_allclose(np.diag(model), np.diag(own), rtol=1e-9)
+    assert not coherent.greens_tensor.any()
+
+
+def test_second_load_reads_the_same_bits_from_the_cache(cache, monkeypatch):
+    calls = []
+    first = load(progress=lambda done, total: calls.append((done, total)))
+    monkeypatch.setattr(ck.simulation, "scan", lambda *_: pytest.fail("simulated again"))
+    second = load(progress=lambda done, total: calls.append((done, total)))
+    assert calls == [(1, 1)]
+    np.testing.assert_array_equal(first.datacube.data, second.datacube.data)
+    np.testing.assert_array_equal(first.vacuum_probe, second.vacuum_probe)
+    assert first.datacube.calibration.get_R_pixel_size() == second.datacube.calibration.get_R_pixel_size()
+    assert [p.name for p in cache.iterdir()] == [
+        f"si-sigma9-coherent-quick-{cache_key(first.snapshots, TINY)}.npz"
+    ]
+
+
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "empty", "shape"])
+def test_damaged_cache_is_made_again_with_a_warning(cache, damage):
+    wanted = load().datacube.data
+    (path,) = cache.iterdir()
+    content = bytearray(path.read_bytes())
+    if damage == "truncated":
+        path.write_bytes(content[:-1000])
+    elif damage == "flipped":
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+    elif damage == "empty":
+        path.write_bytes(b"")
+    else:
+        np.savez(path, patterns=wanted[:1], vacuum_probe=wanted[0, 0])
+    with pytest.warns(UserWarning, match="is damaged.*made again"):
+        np.testing.assert_array_equal(load().datacube.data, wanted)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        np.testing.assert_array_equal(load().datacube.data, wanted)
+
+
+def test_unwritable_cache_is_only_a_warning(cache):
+    cache.write_text("a file where the directory should be")
+    with pytest.warns(UserWarning, match="set CAVIAR_KIT_CACHE"):
+        assert load().datacube.data.any()
+
+
+def test_cache_key_depends_on_snapshots_and_experiment():
+    md = ck.simulation.silicon_sigma9_snapshots()
+    keys = {
+        cache_key(md, TINY),
+        cache_key(md.subset(29), TINY),
+        cache_key(ck.simulation.einstein(md, 0), TINY),
+        cache_key(ck.simulation.einstein(md, 1), TINY),
+        cache_key(md, replace(TINY, defocus_angstrom=41)),
+    }
+    assert len(keys) == 5
+    assert cache_key(md, TINY) in keys
+
+
+def test_cache_directory_follows_the_environment(monkeypatch):
+    monkeypatch.setenv("CAVIAR_KIT_CACHE", "/somewhere")
+    assert cache_directory() == Path("/somewhere")
+    monkeypatch.delenv("CAVIAR_KIT_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/xdg")
+    assert cache_directory() == Path("/xdg/caviar_kit")
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", "/home/ada")
+    assert cache_directory() == Path("/home/ada/.cache/caviar_kit")
+
+
+def test_bad_arguments_are_refused(cache):
+    with pytest.raises(
+        ValueError, match="'si-sigma9-coherent', 'si-sigma9-einstein', 'si-sigma9-md', got 'si'"
+    ):
+        ck.load_example("si")
+    with pytest.raises(ValueError, match="name must be one of"):
+        ck.load_example(3)
+    with pytest.raises(ValueError, match="preset must be one of 'tutorial', 'quick', 'paper'"):
+        ck.load_example("si-sigma9-md", "fast")
+    with pytest.raises(TypeError, match="cache must be True or False"):
+        ck.load_example("si-sigma9-md", "quick", cache="/tmp")
+    with pytest.raises(TypeError, match="progress must be callable"):
+        ck.load_example("si-sigma9-md", "quick", progress="bar")
