@@ -1,0 +1,1 @@
+"""Panels for notebooks; they hold no science, each calls public functions."""

@@ -1,0 +1,125 @@
+"""Which array library an array belongs to, and planned two-dimensional Fourier transforms for it.
+
+Physics code never asks "GPU or CPU?": it takes the array module from its arrays and the
+transforms from :func:`plan_fft`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import scipy.fft
+
+from caviar_kit import validation
+
+__all__ = ["array_module", "default_threads", "plan_fft", "resolve_device", "to_numpy"]
+
+Array = Any  # numpy.ndarray or cupy.ndarray
+Transform = Callable[[], None]
+
+
+def array_module(array: Array) -> ModuleType:
+    """Return ``numpy`` or ``cupy``, whichever ``array`` belongs to."""
+    if type(array).__module__.partition(".")[0] == "cupy":
+        import cupy
+
+        return cupy
+    return np
+
+
+def to_numpy(array: Array) -> np.ndarray:
+    """Copy ``array`` to the host if it is on a GPU; return NumPy arrays unchanged."""
+    return array if isinstance(array, np.ndarray) else array.get()
+
+
+def default_threads() -> int:
+    """Threads that the engine uses on a CPU: CAVIAR_KIT_THREADS, else the cores of this process."""
+    requested = os.environ.get("CAVIAR_KIT_THREADS")
+    if requested is None:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if not requested.isdigit() or requested == "0":
+        raise ValueError(f"CAVIAR_KIT_THREADS must be a positive integer, got {requested!r}")
+    return int(requested)
+
+
+def resolve_device(device: str) -> ModuleType:
+    """Return the array module for ``device``: "cpu", "gpu" or "auto" (a GPU if one answers).
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown.
+    RuntimeError
+        If "gpu" is asked for and CuPy finds none.
+    """
+    validation.choice("device", device, ("auto", "cpu", "gpu"))
+    if device == "cpu":
+        return np
+    try:
+        import cupy
+
+        cupy.cuda.runtime.getDeviceCount()
+    except Exception as error:  # ImportError, or any CUDA start-up failure
+        if device == "auto":
+            return np
+        raise RuntimeError(f"device='gpu' needs CuPy and a CUDA GPU ({error}); use device='cpu'") from error
+    return cupy
+
+
+def plan_fft(source: Array, target: Array | None = None) -> tuple[Transform, Transform]:
+    """Plan unnormalised 2-D transforms over the last two axes, without allocation when called.
+
+    Parameters
+    ----------
+    source, target : complex array (..., y, x)
+        Fixed buffers; ``target`` defaults to ``source`` (in place).
+
+    Returns
+    -------
+    forward, backward : callables
+        ``forward()`` writes Σ f exp(-2πi k·r) of ``source`` to ``target``; ``backward()`` writes
+        Σ f exp(+2πi k·r), not divided by the number of pixels. Both may overwrite ``source``.
+    """
+    target = source if target is None else target
+    if array_module(source) is not np:
+        return _plan_cupy(source, target)
+    try:
+        import pyfftw
+    except ImportError:
+        return _plan_scipy(source, target)
+
+    def plan(direction: str) -> Transform:
+        planned = pyfftw.FFTW(
+            source, target, axes=(-2, -1), direction=direction, flags=("FFTW_MEASURE", "FFTW_DESTROY_INPUT")
+        )
+        return planned.execute
+
+    return plan("FFTW_FORWARD"), plan("FFTW_BACKWARD")
+
+
+def _plan_scipy(source: np.ndarray, target: np.ndarray) -> tuple[Transform, Transform]:
+    def forward() -> None:
+        target[...] = scipy.fft.fft2(source, overwrite_x=True)
+
+    def backward() -> None:
+        target[...] = scipy.fft.ifft2(source, norm="forward", overwrite_x=True)
+
+    return forward, backward
+
+
+def _plan_cupy(source: Array, target: Array) -> tuple[Transform, Transform]:
+    from cupyx.scipy import fft as cufft
+
+    plan = cufft.get_fft_plan(source, axes=(-2, -1), value_type="C2C")
+
+    def forward() -> None:
+        target[...] = cufft.fft2(source, overwrite_x=True, plan=plan)
+
+    def backward() -> None:
+        target[...] = cufft.ifft2(source, norm="forward", overwrite_x=True, plan=plan)
+
+    return forward, backward

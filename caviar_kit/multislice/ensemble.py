@@ -1,0 +1,104 @@
+"""From one mean object to an ensemble of states: how the fit of the states begins.
+
+White noise as a start needs five times as many iterations as thermally warped copies of
+the mean object, and loses more of the amplitude on the way. The warps are drawn at random and
+carry no knowledge of neighbour correlations beyond their smoothness, which the data undo:
+coherent data pull all states back together (see tests and docs/theory.md).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy.ndimage import gaussian_filter, map_coordinates
+
+from caviar_kit import validation
+from caviar_kit.backend import array_module, to_numpy
+
+__all__ = ["displacement_fields", "thermal_states"]
+
+Array = Any
+
+
+def displacement_fields(
+    count: int,
+    shape: tuple[int, int],
+    sampling: tuple[float, float],
+    rms_angstrom: float,
+    correlation_angstrom: float,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Smooth random vector fields (count, 2, y, x) [pixel] whose mean over ``count`` is zero.
+
+    Parameters
+    ----------
+    count : int
+        Fields.
+    shape, sampling : (y, x)
+        Pixels and pixel size [Å].
+    rms_angstrom : float
+        Root-mean-square displacement per axis [Å].
+    correlation_angstrom : float
+        Standard deviation [Å] of the Gaussian that smooths white noise.
+    rng : numpy.random.Generator
+        Source of the noise.
+    """
+    pixel = np.array(sampling)
+    noise = rng.standard_normal((count, 2, *shape))
+    fields = gaussian_filter(noise, (0, 0, *(correlation_angstrom / pixel)), mode="wrap")
+    fields -= fields.mean(axis=0)
+    fields *= rms_angstrom / fields.std()
+    return fields / pixel[:, None, None]
+
+
+def thermal_states(
+    mean_object: Array,
+    num_states: int,
+    sampling: tuple[float, float],
+    *,
+    rms_angstrom: float = 0.07,
+    correlation_angstrom: float = 0.8,
+    rng: np.random.Generator,
+) -> Array:
+    """Copies of a one-state object, warped by thermal displacements, with the mean restored.
+
+    All slices of a state move together, as atoms of one column mostly do.
+
+    Parameters
+    ----------
+    mean_object : (1, slices, y, x) real or complex
+        Unknowns of the converged one-state fit.
+    num_states : int
+        Copies; 1 returns the object unchanged.
+    sampling : (y, x)
+        Pixel size [Å].
+    rms_angstrom : float
+        Displacement per axis [Å], of the order of the expected thermal one.
+    correlation_angstrom : float
+        Smoothness of the displacement field [Å], of the order of a bond length or below.
+    rng : numpy.random.Generator
+        Source of the displacements.
+
+    Returns
+    -------
+    (num_states, slices, y, x), dtype and array module of ``mean_object``.
+    """
+    validation.integer("num_states", num_states)
+    if num_states == 1:
+        return mean_object.copy()
+    mean = to_numpy(mean_object)[0]
+    fields = displacement_fields(
+        num_states, mean.shape[-2:], sampling, rms_angstrom, correlation_angstrom, rng
+    )
+    grid = np.indices(mean.shape[-2:])
+    states = np.stack([[_sample(layer, grid + field) for layer in mean] for field in fields])
+    states += mean - states.mean(axis=0)
+    return array_module(mean_object).asarray(states.astype(mean.dtype))
+
+
+def _sample(image: np.ndarray, coordinates: np.ndarray) -> np.ndarray:
+    """Cubic interpolation of a real or complex image (y, x) at coordinates (2, y, x)."""
+    if image.dtype.kind == "c":
+        return _sample(image.real, coordinates) + 1j * _sample(image.imag, coordinates)
+    return map_coordinates(image, coordinates, order=3, mode="nearest")

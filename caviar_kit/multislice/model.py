@@ -1,0 +1,122 @@
+"""The frozen description of one experiment as the multislice model sees it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from caviar_kit import validation
+from caviar_kit.multislice.operators import BandLimit, FresnelPropagator, PatchSampler
+
+__all__ = ["MultisliceModel"]
+
+
+@dataclass(frozen=True)
+class MultisliceModel:
+    """Geometry and optics of a mixed-object multislice model.
+
+    The intensity at scan position p is I(k) = 1/S Σ_states Σ_modes |F ψ|² with ψ the probe
+    mode at p, multiplied by each slice's transmission and propagated in between [CAVIAR,
+    arXiv:2309.12017, Methods].
+
+    Parameters
+    ----------
+    window : (y, x)
+        Pixels of a diffraction pattern and of the probe's real-space window.
+    sampling : (y, x)
+        Real-space pixel [Å].
+    wavelength : float
+        [Å].
+    thicknesses : tuple of float
+        Distances between successive slices [Å]; slices = len(thicknesses) + 1.
+    positions : (positions, 2) float
+        Probe centres (y, x) [pixel of the object]; the probe's centre in its window is
+        pixel (y // 2, x // 2).
+    object_shape : (y, x)
+        Pixels of each object slice; all windows must lie inside.
+    tilt_mrad : (y, x)
+        Beam tilt [mrad].
+    band_limit : float or None
+        Waves and transmission functions keep spatial frequencies below this fraction of the
+        Nyquist frequency; 2/3 makes the products alias-free, None keeps everything.
+
+    Raises
+    ------
+    ValueError
+        If the numbers do not describe a possible experiment.
+    """
+
+    window: tuple[int, int]
+    sampling: tuple[float, float]
+    wavelength: float
+    thicknesses: tuple[float, ...]
+    positions: np.ndarray
+    object_shape: tuple[int, int]
+    tilt_mrad: tuple[float, float] = (0.0, 0.0)
+    band_limit: float | None = None
+    sampler: PatchSampler = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        for name in ("window", "object_shape"):
+            pair = tuple(validation.integer(name, int(n), minimum=2) for n in getattr(self, name))
+            object.__setattr__(self, name, pair)
+        sampling = tuple(
+            validation.number("sampling", float(d), minimum=0, open_minimum=True, unit="Å")
+            for d in self.sampling
+        )
+        object.__setattr__(self, "sampling", sampling)
+        validation.number("wavelength", float(self.wavelength), minimum=0, open_minimum=True, unit="Å")
+        object.__setattr__(
+            self,
+            "thicknesses",
+            tuple(
+                validation.number("thicknesses", float(t), minimum=0, open_minimum=True, unit="Å")
+                for t in self.thicknesses
+            ),
+        )
+        if self.band_limit is not None:
+            validation.number("band_limit", self.band_limit, minimum=0, maximum=1, open_minimum=True)
+        positions = validation.as_array("positions", self.positions, shape=(None, 2)).astype(float)
+        object.__setattr__(self, "positions", positions)
+        corners = np.rint(positions).astype(int) - np.array(self.window) // 2
+        object.__setattr__(self, "sampler", PatchSampler(corners, self.window, self.object_shape))
+
+    @property
+    def num_slices(self) -> int:
+        """Slices of the object."""
+        return len(self.thicknesses) + 1
+
+    @property
+    def fractions(self) -> np.ndarray:
+        """Sub-pixel part of each probe position, (positions, 2) in [-0.5, 0.5] pixel."""
+        return self.positions - np.rint(self.positions)
+
+    def _cutoff(self) -> float:
+        nyquist = min(0.5 / d for d in self.sampling)
+        return (self.band_limit or 1.0) * nyquist
+
+    def transfers(self) -> list[np.ndarray]:
+        """Transfer function H(k) of each gap between slices, complex128 (y, x)."""
+        limit = (
+            1.0 if self.band_limit is None else BandLimit(self.window, self.sampling, self._cutoff()).transfer
+        )
+        return [
+            FresnelPropagator(self.window, self.sampling, self.wavelength, dz, self.tilt_mrad).transfer
+            * limit
+            for dz in self.thicknesses
+        ]
+
+    def detector_limit(self) -> np.ndarray | None:
+        """1 where the model can scatter to, (y, x), or None without a band limit."""
+        return (
+            None
+            if self.band_limit is None
+            else BandLimit(self.window, self.sampling, self._cutoff()).transfer
+        )
+
+    def object_limit(self) -> BandLimit | None:
+        """The band limit on transmission functions, or None."""
+        return (
+            None if self.band_limit is None else BandLimit(self.object_shape, self.sampling, self._cutoff())
+        )
