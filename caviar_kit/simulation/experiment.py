@@ -45,7 +45,10 @@ class Experiment:
     grid_points : int
         Points of the wave along that side.
     detector_pixels : int
-        Side of the central square of the diffraction pattern that is kept [pixels].
+        Side of the central square of the diffraction pattern that is kept [pixels]. Above 2/3 of
+        ``grid_points`` it reaches beyond the simulated band, see ``antialias_mrad``: the outer pixels are
+        empty, but a reconstruction on the detector's grid gains the room that keeps products of wave
+        and transmission from aliasing.
     num_slices : int
         Slices through the thickness of the specimen cell.
 
@@ -193,12 +196,6 @@ class Experiment:
             lines.append(
                 f"the window leaves {self._margin_angstrom:.2f} Å around the outermost probes, less than "
                 f"λ/2α = {self._resolution_angstrom:.2f} Å: their tails wrap around"
-            )
-        if self.detector_max_mrad > self.antialias_mrad * (1 + 1e-9):
-            lines.append(
-                f"the detector reaches {self.detector_max_mrad:.1f} mrad, but the simulated band ends at "
-                f"{self.antialias_mrad:.1f} mrad: the outer pixels stay empty; "
-                f"detector_pixels={2 * self.grid_points // 3} is enough"
             )
         if self.detector_max_mrad < self.semiangle_mrad:
             lines.append(

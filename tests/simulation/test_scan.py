@@ -137,6 +137,14 @@ def test_patterns_hold_fractions_of_the_beam(data):
     assert brightness.max() <= 1 + 1e-6
 
 
+def test_pixels_beyond_the_band_are_empty(silicon):
+    data = scan(silicon.subset(1), replace(TINY, detector_pixels=60)).data
+    pixels = np.arange(60) - 30
+    angle = np.hypot(pixels[:, None], pixels) * TINY.detector_pixel_mrad
+    assert data[..., angle > TINY.antialias_mrad * 1.01].max() < 1e-12
+    assert data[..., angle < 0.9 * TINY.antialias_mrad].min() > 1e-12
+
+
 def test_data_cube_is_calibrated(silicon):
     calibration = scan(silicon.subset(1), TINY).calibration
     assert calibration.get_R_pixel_size() == 0.7
@@ -208,7 +216,10 @@ def test_window_larger_than_the_cell_takes_periodic_images(silicon):
 @pytest.mark.parametrize("num_slices", [1, 2, 4])
 def test_no_thermal_atom_crosses_a_slice_boundary(num_slices):
     snapshots = silicon_sigma9_snapshots()
-    window = cut_window(snapshots, replace(Experiment.tutorial(), num_slices=num_slices))
+    window = cut_window(
+        snapshots,
+        replace(TINY, window_angstrom=20, grid_points=120, detector_pixels=80, num_slices=num_slices),
+    )
     thickness = window.size[2] / num_slices
     wanted = np.floor(window.place(snapshots.relaxed)[:, 2] / thickness)
     assert np.array_equal(np.bincount(wanted.astype(int)), [152 // num_slices] * num_slices)
@@ -255,16 +266,18 @@ def test_ground_truth_is_in_the_scan_frame(silicon):
     np.testing.assert_allclose(truth.positions, [[0.3 + 0.35, 0.1 + 0.7]])
     assert truth.displacements.shape == (1, 1, 2)
 
-    wide = ground_truth(silicon, Experiment.tutorial(), margin_angstrom=-1)
-    inner = ground_truth(silicon, Experiment.tutorial())
-    assert len(wide.positions) > len(inner.positions) > 10
+    field = replace(TINY, scan_shape=(10, 12), window_angstrom=20, grid_points=120, detector_pixels=80)
+    wide, inner = ground_truth(silicon, field, margin_angstrom=-1), ground_truth(silicon, field)
+    assert len(wide.positions) > len(inner.positions) > 7
     assert inner.positions.min() >= 0
-    assert inner.positions.max() <= 9
+    assert np.all(inner.positions.max(axis=0) <= [0.7 * 9, 0.7 * 11])
     assert np.all(np.diff(inner.positions[:, 0]) >= 0)
 
 
 def test_ground_truth_tensor_is_that_of_its_displacements(silicon):
-    truth = ground_truth(silicon, Experiment.tutorial())
+    truth = ground_truth(
+        silicon, replace(TINY, scan_shape=(10, 12), window_angstrom=20, grid_points=120, detector_pixels=80)
+    )
     u = truth.displacements
     np.testing.assert_allclose(truth.greens_tensor, np.einsum("nia,njb->iajb", u, u) / len(u), atol=1e-15)
     np.testing.assert_allclose(u.mean(axis=0), 0, atol=1e-12)
