@@ -31,8 +31,9 @@ def frequency_grid(shape: tuple[int, int], sampling: tuple[float, float]) -> tup
 class FresnelPropagator:
     """Free-space propagation, F⁻¹ H F with H(k) = exp(-iπλ dz k²) [Kirkland (2010), eq. 6.66].
 
-    A beam tilted by (θ_y, θ_x) rad shifts the wave by dz·tan θ per slice:
-    H(k) is multiplied by exp(2πi dz (k_y tan θ_y + k_x tan θ_x)) (*ibid.*, eq. 6.99).
+    A beam tilted by θ = (θ_y, θ_x) moves the wave by +dz·tan θ: H(k) is multiplied by
+    exp(-2πi dz k·tan θ) (*ibid.*, eq. 6.99, whose Fourier transform has the other sign). This is
+    py4DSTEM's sign of ``theta_x`` (rows) and ``theta_y`` (columns).
 
     Parameters
     ----------
@@ -59,7 +60,7 @@ class FresnelPropagator:
         """H(k), complex128 (y, x), FFT order."""
         ky, kx = frequency_grid(self.shape, self.sampling)
         slope = [math.tan(1e-3 * tilt) for tilt in self.tilt_mrad]
-        phase = -math.pi * self.wavelength * (ky**2 + kx**2) + 2 * math.pi * (ky * slope[0] + kx * slope[1])
+        phase = -math.pi * self.wavelength * (ky**2 + kx**2) - 2 * math.pi * (ky * slope[0] + kx * slope[1])
         return np.exp(1j * self.thickness * phase)
 
     def forward(self, wave: Array) -> Array:
