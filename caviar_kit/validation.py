@@ -95,7 +95,10 @@ def as_array(
     ValueError
         If the shape is wrong, the array is empty or holds NaN or infinity.
     """
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError as error:  # rows of unequal length
+        raise ValueError(f"{name} must be a regular array: {error}") from error
     if array.dtype.kind not in ("biufc" if complex_allowed else "biuf"):
         raise TypeError(
             f"{name} must hold {'' if complex_allowed else 'real '}numbers, got dtype {array.dtype}"

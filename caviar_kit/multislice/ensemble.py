@@ -34,7 +34,7 @@ def displacement_fields(
     Parameters
     ----------
     count : int
-        Fields.
+        Fields, at least 2.
     shape, sampling : (y, x)
         Pixels and pixel size [Å].
     rms_angstrom : float
@@ -43,8 +43,16 @@ def displacement_fields(
         Standard deviation [Å] of the Gaussian that smooths white noise.
     rng : numpy.random.Generator
         Source of the noise.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is out of range.
     """
-    pixel = np.array(sampling)
+    validation.integer("count", count, minimum=2)
+    validation.number("rms_angstrom", rms_angstrom, minimum=0, unit="Å")
+    validation.number("correlation_angstrom", correlation_angstrom, minimum=0, unit="Å")
+    pixel = validation.as_array("sampling", sampling, shape=(2,))
     noise = rng.standard_normal((count, 2, *shape))
     fields = gaussian_filter(noise, (0, 0, *(correlation_angstrom / pixel)), mode="wrap")
     fields -= fields.mean(axis=0)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import scipy.fft
 
+from caviar_kit import validation
 from caviar_kit.backend import array_module, default_threads
 from caviar_kit.multislice.kernels import add_intensity, adjoint_transmit
 from caviar_kit.multislice.loss import Loss
@@ -44,6 +45,12 @@ class Evaluator:
     threads : int or None
         CPU threads; None for :func:`caviar_kit.backend.default_threads`.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If patterns or weights have the wrong shape, are negative or not finite, or ``threads``
+        is not a positive integer.
+
     Notes
     -----
     The loss is the mean over the positions asked for of the sum over detector pixels.
@@ -58,18 +65,19 @@ class Evaluator:
         weights: Array | None = None,
         threads: int | None = None,
     ) -> None:
-        if patterns.shape != (len(model.positions), *model.window):
-            raise ValueError(
-                f"patterns must have shape {(len(model.positions), *model.window)} "
-                f"(positions, y, x), got {patterns.shape}"
-            )
         self.model, self.loss_function = model, loss
-        self.patterns = patterns
         self.xp = array_module(patterns)
+        self.patterns = self._checked("patterns", patterns, (len(model.positions), *model.window))
         self.real_dtype = np.dtype(patterns.dtype)
+        if self.real_dtype not in (np.float32, np.float64):
+            raise TypeError(f"patterns must be float32 or float64, got {self.real_dtype}")
         self.dtype = np.result_type(self.real_dtype, np.complex64)
-        self.weights = None if weights is None else self.xp.asarray(weights, self.real_dtype)
-        self.threads = (threads or default_threads()) if self.xp is np else 1
+        self.weights = None
+        if weights is not None:
+            weights = self._checked("weights", self.xp.asarray(weights), model.window)
+            self.weights = weights.astype(self.real_dtype)
+        threads = default_threads() if threads is None else validation.integer("threads", threads)
+        self.threads = threads if self.xp is np else 1
         pixels = math.prod(model.window)
         self._transfers = [self._constant(h / pixels) for h in model.transfers()]  # FFTs are unnormalised
         self._conjugates = [h.conj() for h in self._transfers]
@@ -89,6 +97,11 @@ class Evaluator:
             Centred in its window, Σ|probe|² = beam.
         positions : indices, optional
             Scan positions to include; all by default.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an array has another shape or precision than model and data ask for.
         """
         return self._run(transmission, probe, positions, gradient=False)[0]
 
@@ -101,6 +114,7 @@ class Evaluator:
 
     def intensities(self, transmission: Array, probe: Array) -> Array:
         """Modelled patterns (positions, y, x), FFT order, in units of the probe's Σ|P|²."""
+        self._check_unknowns(transmission, probe)
         workspace = self._workspace(0, len(probe), transmission)
         spectrum = self._fft(probe)
         rows = []
@@ -114,7 +128,8 @@ class Evaluator:
     def _run(
         self, transmission: Array, probe: Array, positions: Sequence[int] | None, *, gradient: bool
     ) -> tuple[float, Array, Array]:
-        indices = np.arange(len(self.patterns)) if positions is None else np.asarray(positions)
+        self._check_unknowns(transmission, probe)
+        indices = np.arange(len(self.patterns)) if positions is None else self._indices(positions)
         spectrum = self._fft(probe)
         blocks = [block for block in np.array_split(indices, self.threads) if len(block)]
         jobs = [
@@ -216,6 +231,45 @@ class Evaluator:
                     chunk.exit *= self._conjugates[z - 1]
             waves += chunk.exit.sum(axis=1, keepdims=True)
         return waves[:, 0]
+
+    # Checks --------------------------------------------------------------------------------
+
+    def _checked(self, name: str, array: Array, shape: tuple[int, ...]) -> Array:
+        if array.shape != shape:
+            raise ValueError(f"{name} must have shape {shape} (…, y, x), got {array.shape}")
+        if array.dtype.kind not in "biuf":
+            raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
+        low, high = float(array.min()), float(array.max())  # NaN and infinity show in one or the other
+        if not (low >= 0 and math.isfinite(high)):
+            raise ValueError(f"{name} must be finite and not negative, got values from {low:g} to {high:g}")
+        return array
+
+    def _check_unknowns(self, transmission: Array, probe: Array) -> None:
+        model = self.model
+        for name, array, ndim, shape in (
+            ("transmission", transmission, 4, (model.num_slices, *model.object_shape)),
+            ("probe", probe, 3, model.window),
+        ):
+            if array.ndim != ndim or array.shape[1:] != shape or not len(array):
+                first = "states" if ndim == 4 else "modes"
+                raise ValueError(
+                    f"{name} must have shape ({first}, {', '.join(map(str, shape))}), got {array.shape}"
+                )
+            if array.dtype != self.dtype:
+                raise TypeError(f"{name} must be {self.dtype} like the patterns, got {array.dtype}")
+
+    def _indices(self, positions: Sequence[int]) -> np.ndarray:
+        indices, count = np.asarray(positions), len(self.patterns)
+        if indices.ndim != 1 or indices.dtype.kind not in "iu" or not indices.size:
+            raise ValueError(
+                "positions must be a sequence of at least one index, "
+                f"got dtype {indices.dtype} of shape {indices.shape}"
+            )
+        if indices.min() < 0 or indices.max() >= count:
+            raise ValueError(
+                f"positions must be indices from 0 to {count - 1}, got {indices.min()} to {indices.max()}"
+            )
+        return indices
 
     # Probe and constants -------------------------------------------------------------------
 

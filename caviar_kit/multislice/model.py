@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -43,7 +44,7 @@ class MultisliceModel:
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         If the numbers do not describe a possible experiment.
     """
 
@@ -58,29 +59,37 @@ class MultisliceModel:
     sampler: PatchSampler = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        number = validation.number
+
+        def positive(name: str, value: Any) -> float:
+            return number(name, value, minimum=0, open_minimum=True, unit="Å")
+
         for name in ("window", "object_shape"):
-            pair = tuple(validation.integer(name, int(n), minimum=2) for n in getattr(self, name))
-            object.__setattr__(self, name, pair)
-        sampling = tuple(
-            validation.number("sampling", float(d), minimum=0, open_minimum=True, unit="Å")
-            for d in self.sampling
-        )
-        object.__setattr__(self, "sampling", sampling)
-        validation.number("wavelength", float(self.wavelength), minimum=0, open_minimum=True, unit="Å")
-        object.__setattr__(
-            self,
-            "thicknesses",
-            tuple(
-                validation.number("thicknesses", float(t), minimum=0, open_minimum=True, unit="Å")
-                for t in self.thicknesses
-            ),
+            self._set(name, [validation.integer(name, n, minimum=2) for n in self._pair(name)])
+        self._set("sampling", [positive("sampling", d) for d in self._pair("sampling")])
+        object.__setattr__(self, "wavelength", positive("wavelength", self.wavelength))
+        if np.ndim(self.thicknesses) != 1:
+            raise TypeError(f"thicknesses must be a sequence, one per gap [Å], got {self.thicknesses!r}")
+        self._set("thicknesses", [positive("thicknesses", t) for t in self.thicknesses])
+        self._set(
+            "tilt_mrad",
+            [number("tilt_mrad", t, minimum=-500, maximum=500, unit="mrad") for t in self._pair("tilt_mrad")],
         )
         if self.band_limit is not None:
-            validation.number("band_limit", self.band_limit, minimum=0, maximum=1, open_minimum=True)
+            number("band_limit", self.band_limit, minimum=0, maximum=1, open_minimum=True)
         positions = validation.as_array("positions", self.positions, shape=(None, 2)).astype(float)
         object.__setattr__(self, "positions", positions)
         corners = np.rint(positions).astype(int) - np.array(self.window) // 2
         object.__setattr__(self, "sampler", PatchSampler(corners, self.window, self.object_shape))
+
+    def _pair(self, name: str) -> Any:
+        value = getattr(self, name)
+        if np.shape(value) != (2,):
+            raise TypeError(f"{name} must be a pair (y, x), got {value!r}")
+        return value
+
+    def _set(self, name: str, values: list[Any]) -> None:
+        object.__setattr__(self, name, tuple(values))
 
     @property
     def num_slices(self) -> int:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from caviar_kit.multislice.gradient import Evaluator
 from caviar_kit.multislice.object_model import ObjectModel
 
@@ -83,7 +81,7 @@ class Objective:
         )
         gradient = self.evaluator.xp.empty_like(vector)
         pulled = self.object_model.gradient(self.object_unknowns(vector), by_object)
-        gradient[: self._split] = np.ascontiguousarray(pulled).view(self._real).ravel()
+        gradient[: self._split] = self.evaluator.xp.ascontiguousarray(pulled).view(self._real).ravel()
         if self.fit_probe:
             gradient[self._split :] = (by_probe * self._probe_scale).view(self._real).ravel()
         return value, gradient

@@ -153,7 +153,8 @@ def adam(
             mean += (1 - decay[0]) * (gradient - mean)
             square += (1 - decay[1]) * (gradient**2 - square)
             root = xp.sqrt(square / (1 - decay[1] ** update))
-            vector = vector - step_size / (1 - decay[0] ** update) * mean / (root + epsilon * root.max())
+            floor = max(epsilon * float(root.max()), np.finfo(root.dtype).tiny)  # no 0/0 at rest
+            vector = vector - step_size / (1 - decay[0] ** update) * mean / (root + floor)
         epoch += 1
         yield Step(epoch, total / num_positions, vector)
 
