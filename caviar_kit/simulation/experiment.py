@@ -222,8 +222,8 @@ class Experiment:
             scan_shape=(16, 16),
             centre_angstrom=_BOUNDARY_CENTRE,
             window_angstrom=20,
-            grid_points=144,
-            detector_pixels=96,
+            grid_points=180,
+            detector_pixels=80,
         )
 
     @classmethod
@@ -237,7 +237,7 @@ class Experiment:
             scan_shape=(11, 11),
             centre_angstrom=_BOUNDARY_CENTRE,
             window_angstrom=16,
-            grid_points=96,
+            grid_points=144,
             detector_pixels=64,
         )
 
