@@ -19,7 +19,11 @@ _EXPORTS = {
     "track_atoms": "caviar_kit.vibrations.atoms",
     "displacements": "caviar_kit.vibrations.correlations",
     "greens_tensor": "caviar_kit.vibrations.correlations",
+    "match_atoms": "caviar_kit.vibrations.matching",
     "compare_correlations": "caviar_kit.vibrations.similarity",
+    "EnsembleResult": "caviar_kit.results",
+    "load_result": "caviar_kit.results",
+    "measure": "caviar_kit.results",
 }
 _MODULES = {
     "plot": "caviar_kit.plotting",
@@ -32,17 +36,23 @@ if TYPE_CHECKING:
     from caviar_kit import simulation, widgets
     from caviar_kit.examples import load_example
     from caviar_kit.ptychography import MixedObjectMultislicePtychography
+    from caviar_kit.results import EnsembleResult, load_result, measure
     from caviar_kit.vibrations.atoms import find_atoms, track_atoms
     from caviar_kit.vibrations.correlations import displacements, greens_tensor
+    from caviar_kit.vibrations.matching import match_atoms
     from caviar_kit.vibrations.similarity import compare_correlations
 
 __all__ = [
+    "EnsembleResult",
     "MixedObjectMultislicePtychography",
     "compare_correlations",
     "displacements",
     "find_atoms",
     "greens_tensor",
     "load_example",
+    "load_result",
+    "match_atoms",
+    "measure",
     "plot",
     "simulation",
     "track_atoms",

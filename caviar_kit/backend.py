@@ -6,8 +6,13 @@ transforms from :func:`plan_fft`.
 
 from __future__ import annotations
 
+import json
 import os
+import tempfile
+import warnings
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -83,6 +88,18 @@ def plan_fft(source: Array, target: Array | None = None) -> tuple[Transform, Tra
     forward, backward : callables
         ``forward()`` writes Σ f exp(-2πi k·r) of ``source`` to ``target``; ``backward()`` writes
         Σ f exp(+2πi k·r), not divided by the number of pixels. Both may overwrite ``source``.
+
+    Notes
+    -----
+    FFTW times several algorithms and takes the fastest, about twice as fast as a guess unless the
+    sides are powers of two. Two processes may then choose differently, and round differently. So
+    the choices are kept in ``fftw_plans.json`` in the cache directory ($CAVIAR_KIT_CACHE, else
+    $XDG_CACHE_HOME/caviar_kit, else ~/.cache/caviar_kit): one machine, one plan, the same bits.
+
+    Warns
+    -----
+    UserWarning
+        If that directory cannot be written to; plans are then guessed, slower but reproducible.
     """
     target = source if target is None else target
     if array_module(source) is not np:
@@ -92,13 +109,60 @@ def plan_fft(source: Array, target: Array | None = None) -> tuple[Transform, Tra
     except ImportError:
         return _plan_scipy(source, target)
 
-    def plan(direction: str) -> Transform:
-        planned = pyfftw.FFTW(
-            source, target, axes=(-2, -1), direction=direction, flags=("FFTW_MEASURE", "FFTW_DESTROY_INPUT")
-        )
-        return planned.execute
+    file = _plan_file()
+    effort = "FFTW_MEASURE" if _recall_plans(file) else "FFTW_ESTIMATE"
+    known = pyfftw.export_wisdom()
+    forward, backward = (
+        pyfftw.FFTW(source, target, axes=(-2, -1), direction=way, flags=(effort, "FFTW_DESTROY_INPUT"))
+        for way in ("FFTW_FORWARD", "FFTW_BACKWARD")
+    )
+    if effort == "FFTW_MEASURE" and pyfftw.export_wisdom() != known:
+        _write_plans(file)
+    return forward.execute, backward.execute
 
-    return plan("FFTW_FORWARD"), plan("FFTW_BACKWARD")
+
+def _plan_file() -> Path:
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "caviar_kit"
+    return Path(os.environ.get("CAVIAR_KIT_CACHE") or base).expanduser() / "fftw_plans.json"
+
+
+@cache
+def _recall_plans(file: Path) -> bool:
+    """Teach FFTW the plans in ``file``, once per process; whether new ones can be kept there."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        _import_plans(file)
+        _write_plans(file)
+    except OSError as error:
+        warnings.warn(
+            f"FFT plans cannot be kept in {file.parent} ({error}), so they are guessed and up to twice as "
+            "slow; set CAVIAR_KIT_CACHE to a directory that can be written to",
+            UserWarning,
+            stacklevel=3,
+        )
+        return False
+    return True
+
+
+def _import_plans(file: Path) -> None:
+    import pyfftw
+
+    try:
+        kept = json.loads(file.read_text())
+        pyfftw.import_wisdom(tuple(str(precision).encode() for precision in kept))
+    except (FileNotFoundError, LookupError, TypeError, ValueError):  # none yet, or damaged: measure again
+        return
+
+
+def _write_plans(file: Path) -> None:
+    """Add what FFTW knows now to ``file``, all or nothing."""
+    import pyfftw
+
+    _import_plans(file)  # another process may have added some
+    text = json.dumps([precision.decode() for precision in pyfftw.export_wisdom()])
+    with tempfile.NamedTemporaryFile("w", dir=file.parent, suffix=".part", delete=False) as part:
+        part.write(text)
+    os.replace(part.name, file)
 
 
 def _plan_scipy(source: np.ndarray, target: np.ndarray) -> tuple[Transform, Transform]:

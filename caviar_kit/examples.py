@@ -10,6 +10,7 @@ import numpy as np
 
 from caviar_kit import simulation, validation
 from caviar_kit._py4dstem import datacube
+from caviar_kit.multislice import FitSettings
 from caviar_kit.simulation.cache import cache_directory, cache_key, read_arrays, write_arrays
 
 __all__ = ["Example", "load_example"]
@@ -23,6 +24,11 @@ _PRESETS: dict[str, Callable[[], simulation.Experiment]] = {
     "tutorial": simulation.Experiment.tutorial,
     "quick": simulation.Experiment.quick,
     "paper": simulation.Experiment.paper,
+}
+_FITS: dict[str, FitSettings] = {
+    "tutorial": FitSettings(num_states=12, one_state_iter=60, max_iter=80),
+    "quick": FitSettings(num_states=8, one_state_iter=40, max_iter=50),
+    "paper": FitSettings(num_states=20, one_state_iter=100, max_iter=200),
 }
 
 
@@ -44,6 +50,8 @@ class Example:
         Columns in the scanned field, their displacements and Green's tensor.
     vacuum_probe : array of float32, shape (Qy, Qx)
         Diffraction pattern without specimen, centred as the data: ``vacuum_probe_intensity``.
+    fit_settings : FitSettings
+        States and iterations that suit the preset.
     """
 
     name: str
@@ -53,6 +61,7 @@ class Example:
     experiment: simulation.Experiment
     ground_truth: simulation.GroundTruth
     vacuum_probe: np.ndarray
+    fit_settings: FitSettings
 
 
 def load_example(
@@ -102,6 +111,7 @@ def load_example(
         experiment=experiment,
         ground_truth=simulation.ground_truth(snapshots, experiment),
         vacuum_probe=arrays["vacuum_probe"],
+        fit_settings=_FITS[preset],
     )
 
 

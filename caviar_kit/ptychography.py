@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from caviar_kit import multislice, validation
 from caviar_kit._py4dstem import datacube as make_datacube
@@ -443,9 +443,9 @@ class MixedObjectMultislicePtychography(_Parent):
         """
         steps = self.iterate(max_iter, one_state_iter=one_state_iter, loss=loss, reset=reset, **settings)
         total = max_iter + (one_state_iter if reset and self._num_object_states > 1 else 0)
-        with tqdm(total=total, disable=not progress_bar, unit="iteration") as bar:
+        with tqdm(total=total, disable=not progress_bar, unit="it", mininterval=0.5) as bar:
             for snapshot in steps:
-                bar.set_description(snapshot.stage)
+                bar.set_description(snapshot.stage, refresh=False)
                 bar.set_postfix(loss=f"{snapshot.loss:.2e}", refresh=False)
                 bar.update()
         return self

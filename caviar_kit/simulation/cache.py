@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from caviar_kit.npz import read_npz, write_npz
 from caviar_kit.simulation.experiment import Experiment
-from caviar_kit.simulation.npz import read_npz, write_npz
 from caviar_kit.simulation.snapshots import Snapshots
 
 __all__ = ["cache_directory", "cache_key", "read_arrays", "write_arrays"]

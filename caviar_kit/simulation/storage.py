@@ -7,7 +7,7 @@ import os
 
 import numpy as np
 
-from caviar_kit.simulation.npz import read_npz, write_npz
+from caviar_kit.npz import read_npz, write_npz
 from caviar_kit.simulation.snapshots import Snapshots
 
 __all__ = ["load_snapshots", "save_snapshots"]

@@ -1,0 +1,163 @@
+"""What a lesson keeps of a reconstruction: small, saved as .npz, compared with the truth."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from caviar_kit.npz import read_npz, write_npz
+from caviar_kit.vibrations.atoms import find_atoms, track_atoms
+from caviar_kit.vibrations.correlations import displacements, greens_tensor
+from caviar_kit.vibrations.matching import match_atoms
+from caviar_kit.vibrations.phase import projected_phase
+from caviar_kit.vibrations.shells import neighbour_shells
+from caviar_kit.vibrations.similarity import CorrelationComparison, compare_correlations
+
+if TYPE_CHECKING:
+    from caviar_kit.examples import Example
+    from caviar_kit.ptychography import MixedObjectMultislicePtychography
+
+__all__ = ["EnsembleResult", "load_result", "measure"]
+
+_MARGIN_ANGSTROM = 1.0  # of the picture around the scanned field
+
+
+@dataclass(frozen=True, eq=False)
+class EnsembleResult:
+    """Columns followed through the states of one reconstruction, beside the truth.
+
+    All positions are in the frame of ``phases``: pixel (0, 0) is the origin.
+
+    Attributes
+    ----------
+    name, preset : str
+        The example it came from.
+    phases : (states, y, x) float32
+        Projected phase of each state around the scanned field [rad].
+    sampling : (2,) float
+        Pixel size (y, x) [Å].
+    tracked : (states, atoms, 2) float
+        Positions (y, x) of the found columns in every state [Å].
+    true_positions : (atoms, 2) float
+        Where the columns are [Å].
+    true_greens_tensor : (atoms, 2, atoms, 2) float
+        Of the very snapshots in the data [Å²].
+    loss : (iterations,) float
+        Misfit per pattern after each iteration.
+    seconds : float
+        Duration of the reconstruction.
+    """
+
+    name: str
+    preset: str
+    phases: np.ndarray
+    sampling: np.ndarray
+    tracked: np.ndarray
+    true_positions: np.ndarray
+    true_greens_tensor: np.ndarray
+    loss: np.ndarray
+    seconds: float
+
+    @property
+    def positions(self) -> np.ndarray:
+        """Mean positions of the columns (atoms, 2) [Å]."""
+        return np.asarray(self.tracked.mean(axis=0))
+
+    @property
+    def displacements(self) -> np.ndarray:
+        """Eq. 1: (states, atoms, 2) [Å]."""
+        return displacements(self.tracked)
+
+    @property
+    def greens_tensor(self) -> np.ndarray:
+        """Eq. 2: (atoms, 2, atoms, 2) [Å²]."""
+        return greens_tensor(self.displacements)
+
+    @property
+    def comparison(self) -> CorrelationComparison:
+        """CSM and LSM per shell against the truth; NaN where the truth has no correlations."""
+        return compare_correlations(self.true_greens_tensor, self.greens_tensor, self.true_positions)
+
+    def summary(self) -> dict[str, Any]:
+        """Figures for a report, JSON-ready."""
+        tensor = self.greens_tensor
+        pairs = np.trace(tensor.transpose(0, 2, 1, 3), axis1=2, axis2=3)
+        nearest = neighbour_shells(self.true_positions).mask("nearest")
+        own = float(np.diag(pairs).mean())
+        return {
+            "seconds": round(self.seconds, 1),
+            "iterations": len(self.loss),
+            "states": len(self.phases),
+            "columns": len(self.positions),
+            "loss": float(self.loss[-1]),
+            "rms_displacement_pm": 100 * float(np.sqrt((self.displacements**2).mean())),
+            "nearest_to_self": float(pairs[nearest].mean()) / own,
+            "position_error_pm": 100 * float(np.sqrt(((self.positions - self.true_positions) ** 2).mean())),
+            "shells": self.comparison.as_dict(),
+        }
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write to ``path`` (.npz without pickles), complete or not at all."""
+        arrays = {f.name: np.asarray(getattr(self, f.name)) for f in fields(self)}
+        write_npz(path, arrays, compress=True)
+
+
+def load_result(path: str | os.PathLike[str]) -> EnsembleResult:
+    """Read what :meth:`EnsembleResult.save` wrote.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is damaged or something else.
+    """
+    arrays: dict[str, Any] = read_npz(path, [f.name for f in fields(EnsembleResult)])
+    for name in ("name", "preset"):
+        arrays[name] = str(arrays[name])
+    return EnsembleResult(**{**arrays, "seconds": float(arrays["seconds"])})
+
+
+def measure(
+    ptychography: MixedObjectMultislicePtychography, example: Example, *, seconds: float = 0.0
+) -> EnsembleResult:
+    """Find the columns in a reconstruction of an example, follow them through the states.
+
+    Columns are found in the mean phase without knowledge of the truth and then matched to it.
+
+    Parameters
+    ----------
+    ptychography : MixedObjectMultislicePtychography
+        After ``reconstruct``.
+    example : Example
+        The data set that was reconstructed.
+    seconds : float
+        Duration to be kept with the result.
+
+    Raises
+    ------
+    ValueError
+        If no column of the truth is found.
+    """
+    sampling = np.array(ptychography.sampling)
+    scanned = ptychography.scan_positions_angstrom
+    first = np.floor((scanned.min(axis=0) - _MARGIN_ANGSTROM) / sampling).astype(int)
+    last = np.ceil((scanned.max(axis=0) + _MARGIN_ANGSTROM) / sampling).astype(int) + 1
+    phases = projected_phase(ptychography.object[..., first[0] : last[0], first[1] : last[1]])
+    known = example.ground_truth.positions + scanned[0] - first * sampling
+    found = find_atoms(phases.mean(axis=0), tuple(sampling))
+    found_index, known_index = match_atoms(found, known)
+    return EnsembleResult(
+        name=example.name,
+        preset=example.preset,
+        phases=phases.astype(np.float32),
+        sampling=sampling,
+        tracked=track_atoms(phases, found[found_index], tuple(sampling)),
+        true_positions=known[known_index],
+        true_greens_tensor=example.ground_truth.greens_tensor[known_index][:, :, known_index],
+        loss=np.array(ptychography.error_iterations),
+        seconds=seconds,
+    )
