@@ -46,7 +46,7 @@ def default_threads() -> int:
     requested = os.environ.get("CAVIAR_KIT_THREADS")
     if requested is None:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if not requested.isdigit() or requested == "0":
+    if not requested.isdecimal() or int(requested) == 0:
         raise ValueError(f"CAVIAR_KIT_THREADS must be a positive integer, got {requested!r}")
     return int(requested)
 
