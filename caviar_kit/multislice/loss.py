@@ -80,7 +80,10 @@ class PoissonLoss:
         """Loss per pixel."""
         xp = array_module(model)
         counted, excess = data + self.epsilon, model - data
-        return excess - counted * xp.log1p(excess / counted)  # log1p: no cancellation near I = D
+        ratio = (model + self.epsilon) / counted
+        # log1p does not cancel near I = D; log stays finite where I / D is below the precision
+        near = xp.log1p(xp.maximum(excess / counted, -0.5))
+        return excess - counted * xp.where(ratio < 0.5, xp.log(ratio), near)
 
     def derivative(self, model: Array, data: Array) -> Array:
         """∂loss/∂model per pixel."""

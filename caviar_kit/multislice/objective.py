@@ -49,6 +49,7 @@ class Objective:
         self._probe = probe_start
         self._real = evaluator.real_dtype
         xp = evaluator.xp
+        object_start, probe_start = xp.ascontiguousarray(object_start), xp.ascontiguousarray(probe_start)
         self._probe_scale = self._real.type(float(xp.sqrt((abs(probe_start) ** 2).mean())))
         self._split = object_start.size * (2 if object_start.dtype.kind == "c" else 1)
         parts = [object_start.view(self._real).ravel()]
