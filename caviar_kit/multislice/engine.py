@@ -6,6 +6,7 @@ asking and it stops.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -161,7 +162,7 @@ def run(
     Raises
     ------
     ValueError
-        If ``initial_object`` does not fit the model or the settings.
+        If ``initial_object`` or ``probe`` do not fit the model or the settings, or are not finite.
     """
     xp, model = evaluator.xp, evaluator.model
     rng = np.random.default_rng(settings.seed)
@@ -174,6 +175,7 @@ def run(
         _check_initial_object(current, shape, settings)
     unknowns = object_model.start(current)
     probe = xp.asarray(probe, dtype=evaluator.dtype)
+    _check_probe(probe, model.window)
     begin, done = time.perf_counter(), 0
     for stage, states, iterations in settings.stages:
         if len(unknowns) != states:
@@ -220,3 +222,13 @@ def _check_initial_object(initial: Array, shape: tuple[int, int, int], settings:
             f"initial_object must have shape ({states}, {', '.join(map(str, shape))}) "
             f"(states, slices, y, x), got {initial.shape}"
         )
+    if not math.isfinite(float(abs(initial).sum())):
+        raise ValueError("initial_object must be finite, got NaN or infinity")
+
+
+def _check_probe(probe: Array, window: tuple[int, int]) -> None:
+    if probe.ndim != 3 or probe.shape[1:] != window or not len(probe):
+        raise ValueError(f"probe must have shape (modes, {window[0]}, {window[1]}), got {probe.shape}")
+    brightness = float((abs(probe) ** 2).sum())
+    if not (math.isfinite(brightness) and brightness > 0):
+        raise ValueError(f"probe must be finite and not all zero, got Σ|probe|² = {brightness}")

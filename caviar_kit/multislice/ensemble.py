@@ -91,8 +91,15 @@ def thermal_states(
     Returns
     -------
     (num_states, slices, y, x), dtype and array module of ``mean_object``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is out of range or ``mean_object`` has several states.
     """
     validation.integer("num_states", num_states)
+    if mean_object.ndim != 4 or len(mean_object) != 1:
+        raise ValueError(f"mean_object must have shape (1, slices, y, x), got {mean_object.shape}")
     if num_states == 1:
         return mean_object.copy()
     mean = to_numpy(mean_object)[0]
