@@ -126,7 +126,7 @@ def test_propagators_compose_and_invert():
 
 
 def gaussian_beam(y, x, waist, wavelength, distance):
-    """exp(-r²/w0²) after ``distance``: Saleh & Teich (2019), eq. 3.1-7, without exp(ikz)."""
+    """exp(-r²/w0²) after ``distance``, less exp(+ikz): conjugate of Saleh & Teich (2019), eq. 3.1-7."""
     rayleigh = math.pi * waist**2 / wavelength
     q = 1 + 1j * distance / rayleigh
     return np.exp(-(y**2 + x**2) / (waist**2 * q)) / q
