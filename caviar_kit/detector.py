@@ -47,7 +47,7 @@ class DetectorFrame:
 
     @classmethod
     def around(
-        cls, detector: tuple[int, int], origin: tuple[int, int], padding: float = 1.25
+        cls, detector: tuple[int, int], origin: tuple[int, int], padding: float = 1.5
     ) -> DetectorFrame:
         """The smallest frame with fast transforms and ``padding`` times the detector's width."""
         return cls(

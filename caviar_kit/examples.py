@@ -26,9 +26,9 @@ _PRESETS: dict[str, Callable[[], simulation.Experiment]] = {
     "paper": simulation.Experiment.paper,
 }
 _FITS: dict[str, FitSettings] = {
-    "tutorial": FitSettings(num_states=12, one_state_iter=60, max_iter=80),
-    "quick": FitSettings(num_states=8, one_state_iter=40, max_iter=50),
-    "paper": FitSettings(num_states=20, one_state_iter=100, max_iter=200),
+    "tutorial": FitSettings(num_states=12, one_state_iter=20, max_iter=80),
+    "quick": FitSettings(num_states=8, one_state_iter=20, max_iter=50),
+    "paper": FitSettings(num_states=20, one_state_iter=20, max_iter=200),
 }
 
 

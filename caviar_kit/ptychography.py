@@ -153,7 +153,7 @@ class MixedObjectMultislicePtychography(_Parent):
         Parameters
         ----------
         padded_diffraction_intensities_shape : (y, x), optional
-            Frame in which the patterns are embedded; the margin counts as not measured. 1.25 times
+            Frame in which the patterns are embedded; the margin counts as not measured. 1.5 times
             the pattern by default; the pattern's own shape for none.
         dp_mask : (Qy, Qx) bool, optional
             False where a detector pixel is to be ignored.
@@ -374,7 +374,7 @@ class MixedObjectMultislicePtychography(_Parent):
         self,
         max_iter: int = 100,
         *,
-        one_state_iter: int = 60,
+        one_state_iter: int = 20,
         loss: str = "amplitude",
         reset: bool = True,
         **settings: Any,
@@ -408,7 +408,7 @@ class MixedObjectMultislicePtychography(_Parent):
         self,
         max_iter: int = 100,
         *,
-        one_state_iter: int = 60,
+        one_state_iter: int = 20,
         loss: str = "amplitude",
         reset: bool = True,
         progress_bar: bool = True,

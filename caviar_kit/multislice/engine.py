@@ -65,7 +65,7 @@ class FitSettings:
 
     num_states: int = 12
     max_iter: int = 100
-    one_state_iter: int = 60
+    one_state_iter: int = 20
     object_type: str = "phase"
     optimizer: str = "lbfgs"
     batch_size: int = 32

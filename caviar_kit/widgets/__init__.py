@@ -1,1 +1,5 @@
 """Panels for notebooks; they hold no science, each calls public functions."""
+
+from caviar_kit.widgets.correlation_explorer import CorrelationExplorer
+
+__all__ = ["CorrelationExplorer"]
