@@ -165,7 +165,7 @@ def test_fitted_probe_improves_on_a_wrong_one():
     kept = last(run(engine, wrong, ONE_STATE))
     fitted = last(run(engine, wrong, replace(ONE_STATE, fit_probe=True)))
     np.testing.assert_array_equal(kept.probe, wrong)
-    assert fitted.loss < 0.1 * kept.loss
+    assert fitted.loss < 0.2 * kept.loss
     assert 1 - overlap(fitted.probe) < 0.5 * (1 - overlap(wrong))
     assert np.linalg.norm(fitted.probe) == pytest.approx(1, abs=0.01)  # vacuum-like patterns hold its energy
 
