@@ -181,7 +181,9 @@ async def run_lesson(lesson: Lesson, console: Console, environment: Mapping[str,
         await client.async_execute(env=dict(environment))
         client.close_section(client._current)
     except CellExecutionError as error:
-        raise NotebookFailure(_explain(lesson, client._current, error.traceback)) from error
+        raise NotebookFailure(
+            _explain(lesson, client._current, _traceback(client._current, error))
+        ) from error
     except DeadKernelError as error:
         text = "its Python died (stopped, or out of memory)"
         raise NotebookFailure(_explain(lesson, client._current, text)) from error
@@ -197,6 +199,13 @@ async def _tick(client: _Client) -> None:
     while True:
         await asyncio.sleep(0.5)
         client.show()
+
+
+def _traceback(cell: LessonCell | None, error: CellExecutionError) -> str:
+    """What the kernel said, without the cell and its output, which nbclient puts before it."""
+    outputs = [] if cell is None else cell.node.outputs
+    said = ["\n".join(output.traceback) for output in outputs if output.output_type == "error"]
+    return said[-1] if said else str(error)
 
 
 def _explain(lesson: Lesson, cell: LessonCell | None, error: str) -> str:
@@ -232,10 +241,13 @@ def write_html(lesson: Lesson, path: Path) -> None:
     from nbconvert import HTMLExporter
     from traitlets.config import Config
 
+    for cell in lesson.cells:
+        cell.node.metadata.setdefault("alt", f"Picture: {cell.title}")  # for those who cannot see it
     priority = ["text/html", "image/svg+xml", _PICTURE, "image/jpeg", "text/markdown", "text/plain"]
     exporter = HTMLExporter(config=Config({"NbConvertBase": {"display_data_priority": priority}}))
-    exporter.require_js_url = exporter.mathjax_url = ""
+    exporter.require_js_url = exporter.mathjax_url = ""  # formulas are plain text, widgets pictures
     page, _ = exporter.from_notebook_node(lesson.node, resources={"metadata": {"name": lesson.name}})
+    page = re.sub(r'<script src="">\s*</script>', "", page)
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         partial.write_text(page, encoding="utf-8")

@@ -1,0 +1,118 @@
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+import caviar_kit as ck
+from tests.ensembles import ensemble
+
+
+@pytest.fixture
+def explorer() -> ck.widgets.CorrelationExplorer:
+    return ck.widgets.CorrelationExplorer({"MD": ensemble(), "small": ensemble(rows=2, seed=1)})
+
+
+def picture(explorer):
+    return explorer.children[3].value
+
+
+def table(explorer):
+    return explorer.children[4].value
+
+
+def panels(explorer):
+    """The two axes with arrows; the scale bar and legends are theirs."""
+    return [ax for ax in explorer.figure().axes if isinstance(ax, Axes)]
+
+
+def test_shows_reconstruction_beside_truth_with_units(explorer):
+    left, right = panels(explorer)
+    assert "reconstructed" in left.get_title() and "truth" in right.get_title()
+    assert left.get_xlabel() == "x (Å)" and left.get_ylabel() == "y (Å)"
+    assert any("pm²" in text.get_text() for text in left.texts)
+    assert "<img alt=" in picture(explorer) and "pm²" in table(explorer) and "nearest" in table(explorer)
+
+
+def test_starts_at_the_central_atom():
+    explorer = ck.widgets.CorrelationExplorer(ensemble(rows=3))
+    assert explorer.reference.value in (5, 6)
+    assert explorer.dataset.layout.display == "none"  # one data set: nothing to choose
+
+
+def test_a_new_reference_redraws_picture_and_table(explorer):
+    before = picture(explorer), table(explorer)
+    explorer.reference.value = 0
+    assert picture(explorer) != before[0] and table(explorer) != before[1]
+    assert "atom 0" in panels(explorer)[0].get_title()
+
+
+def test_the_radius_decides_which_neighbours_are_shown(explorer):
+    explorer.reference.value = 0
+    explorer.radius.value = 2.1
+    assert [row["atom"] for row in explorer.neighbours()] == [1, 4]
+    explorer.radius.value = 3.0
+    assert [row["atom"] for row in explorer.neighbours()] == [1, 4, 5]
+    before = picture(explorer)
+    explorer.radius.value = 4.1
+    assert picture(explorer) != before
+
+
+def test_neighbours_are_elements_of_the_tensor_in_pm2(explorer):
+    explorer.reference.value = 2
+    result = explorer.result
+    for row in explorer.neighbours():
+        block = 1e4 * result.greens_tensor[2, :, row["atom"]]
+        np.testing.assert_allclose([row["yy"], row["yx"], row["xy"], row["xx"]], block.ravel())
+        assert row["true xy"] == pytest.approx(1e4 * result.true_greens_tensor[2, 1, row["atom"], 0])
+        assert row["distance"] == pytest.approx(
+            np.linalg.norm(result.positions[row["atom"]] - result.positions[2])
+        )
+
+
+def test_changing_to_a_smaller_data_set_keeps_a_valid_reference(explorer):
+    explorer.reference.value = 11
+    explorer.dataset.value = "small"
+    assert explorer.reference.max == 7 and explorer.reference.value == 7
+    assert explorer.result.positions.shape == (8, 2)
+    assert "small, atom 7" in panels(explorer)[0].get_title()
+    explorer.dataset.value = "MD"
+    assert explorer.reference.max == 11
+
+
+def test_sliders_wait_until_they_rest_and_have_labels(explorer):
+    for control in (explorer.reference, explorer.radius):
+        assert control.continuous_update is False and control.description
+
+
+def test_static_pages_get_a_picture(explorer):
+    bundle = explorer._repr_mimebundle_()
+    assert bundle["image/png"].startswith(b"\x89PNG") and "application/vnd.jupyter.widget-view+json" in bundle
+
+
+def test_figure_leaves_no_open_pyplot_figures(explorer):
+    before = plt.get_fignums()
+    assert isinstance(explorer.figure(), Figure)
+    assert plt.get_fignums() == before
+
+
+def test_true_atoms_at_rest_are_drawn_without_arrows():
+    explorer = ck.widgets.CorrelationExplorer(ensemble(sway=0.0))
+    assert all(row["true xx"] == 0 for row in explorer.neighbours())
+    assert any("no correlation" in text.get_text() for text in panels(explorer)[1].texts)
+
+
+@pytest.mark.parametrize("wrong", [None, 3, "si-sigma9-md", [], {"a": 1}, np.zeros((2, 2, 2, 2))])
+def test_refuses_what_is_no_result(wrong):
+    with pytest.raises(TypeError, match="results must be an EnsembleResult"):
+        ck.widgets.CorrelationExplorer(wrong)
+
+
+def test_refuses_no_results():
+    with pytest.raises(ValueError, match="empty"):
+        ck.widgets.CorrelationExplorer({})
+
+
+def test_names_are_escaped_in_the_table():
+    explorer = ck.widgets.CorrelationExplorer({"<b>": ensemble()})
+    assert "<b>" not in picture(explorer) + table(explorer)
