@@ -62,20 +62,30 @@ def test_time_left_follows_the_plan_at_first():
 def test_time_left_learns_from_a_slower_machine():
     plan = TimeLeft([10, 20, 30])
     plan.finish(20)
-    assert 1.5 < plan.speed < 2
-    assert plan.left(0) == pytest.approx(50 * plan.speed)
+    assert 1.5 < plan.slowness < 2
+    assert plan.left(0) == pytest.approx(50 * plan.slowness)
 
 
 def test_time_left_ignores_a_step_that_found_its_work_done():
     plan = TimeLeft([40, 20, 30])
     plan.finish(0.5)  # simulated data from the cache
-    assert plan.speed == 1 and plan.left(0) == pytest.approx(50)
+    assert plan.slowness == 1 and plan.left(0) == pytest.approx(50)
+
+
+def test_time_left_learns_nothing_from_a_step_of_unknown_length():
+    plan = TimeLeft([0.3, 20, 30])
+    plan.finish(100)
+    assert plan.left(0) == pytest.approx(50)
 
 
 def test_time_left_trusts_a_bar_the_more_the_further_it_is():
     plan = TimeLeft([10, 0])
     early, late = (plan.left(30, Bar("", done, 100.0)) for done in (0.01, 0.99))
-    assert early < 10 and late == pytest.approx(99)
+    assert early < 2 and late == pytest.approx(99)
+
+
+def test_a_count_without_time_does_not_change_the_plan():
+    assert TimeLeft([10, 20]).left(4, Bar("snapshot 1/1", 1.0, None)) == pytest.approx(26)
 
 
 def test_a_slow_running_step_warns_of_those_to_come():

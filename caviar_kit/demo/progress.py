@@ -19,6 +19,7 @@ _TQDM = re.compile(
 )
 _COUNT = re.compile(r"(?P<what>[^\r\n]*?) (?P<done>\d+) of (?P<total>\d+)")
 _PRIOR_SECONDS = 3.0  # trust in the expected times before anything was measured
+_SHORT_SECONDS = 1.0  # steps expected to be shorter say nothing about the machine
 _CACHED = 0.2  # a step this much faster than expected found its work done: no news about the machine
 
 
@@ -77,14 +78,14 @@ class TimeLeft:
         self._next = 0
 
     @property
-    def speed(self) -> float:
+    def slowness(self) -> float:
         """Measured over expected seconds so far: 2 on a machine half as fast as the expected one."""
         return self._measured / self._foreseen
 
     def finish(self, seconds: float) -> None:
         """Note that the current step took this long; the next one begins."""
         expected = self._expected[self._next]
-        if seconds > _CACHED * expected:
+        if expected >= _SHORT_SECONDS and seconds > _CACHED * expected:
             self._measured += seconds
             self._foreseen += expected
         self._next += 1
@@ -92,23 +93,17 @@ class TimeLeft:
     def left(self, elapsed: float, bar: Bar | None = None) -> float:
         """Seconds left, ``elapsed`` seconds into the current step.
 
-        ``bar`` is the step's own progress: trusted the more, the further it has come.
+        A ``bar`` that knows its own time left is trusted the more, the further it has come.
         """
         if self._next >= len(self._expected):
             return 0.0
-        by_plan = max(self.speed * self._expected[self._next] - elapsed, 0.0)
-        slower = 1.0
-        current = by_plan
-        if bar is not None:
-            by_bar = bar.seconds_left
-            if by_bar is None:
-                by_bar = elapsed * (1 / bar.fraction - 1) if bar.fraction > 0 else by_plan
-            current = (1 - bar.fraction) * by_plan + bar.fraction * by_bar
-            planned = self.speed * self._expected[self._next]
-            if planned > _PRIOR_SECONDS:
-                slower = 1 + bar.fraction * ((elapsed + current) / planned - 1)
-        rest = self.speed * sum(self._expected[self._next + 1 :])
-        return current + rest * slower
+        planned = self.slowness * self._expected[self._next]
+        current, later = max(planned - elapsed, 0.0), self.slowness * sum(self._expected[self._next + 1 :])
+        if bar is not None and bar.seconds_left is not None:
+            current += bar.fraction * (bar.seconds_left - current)
+            if planned >= _SHORT_SECONDS:  # as slow as this one will the later ones be
+                later *= 1 + bar.fraction * ((elapsed + current) / planned - 1)
+        return current + later
 
 
 class Console:
