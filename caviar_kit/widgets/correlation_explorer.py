@@ -130,20 +130,19 @@ class CorrelationExplorer(ipw.VBox):
         """The figures as an HTML table."""
         rows = self.neighbours()
         names = [name for name, *_ in _PAIRS]
-        head = "".join(f'<th scope="col" style="padding:0 .8em">{name}</th>' for name in names)
-        body = "".join(
-            f'<tr><th scope="row">{row["atom"]}</th><td>{row["distance"]:.2f}</td>'
-            + "".join(f"<td>{row[name]:.1f} ({row['true ' + name]:.1f})</td>" for name in names)
-            + "</tr>"
-            for row in rows[:_ROWS_AT_MOST]
-        )
+        heads = "".join(f'<th scope="col">{head}</th>' for head in ("atom", "distance (Å)", *names))
+        lines = []
+        for row in rows[:_ROWS_AT_MOST]:
+            figures = (f"{row[name]:z.1f} ({row['true ' + name]:z.1f})" for name in names)
+            cells = "".join(f"<td>{text}</td>" for text in (f"{row['distance']:.2f}", *figures))
+            lines.append(f'<tr><th scope="row">{row["atom"]:.0f}</th>{cells}</tr>')
         more = f"<p>… and {len(rows) - _ROWS_AT_MOST} more</p>" if len(rows) > _ROWS_AT_MOST else ""
-        shells = escape(str(self.result.comparison))
         return (
-            '<table style="text-align:right"><caption>Correlation with the reference (truth), pm²; '
-            "xy: reference along x, neighbour along y</caption>"
-            f'<thead><tr><th scope="col">atom</th><th scope="col">distance (Å)</th>{head}</tr></thead>'
-            f"<tbody>{body}</tbody></table>{more}<p>Agreement over all atoms:</p><pre>{shells}</pre>"
+            "<p>Correlation with the reference in pm², truth in brackets; "
+            "xy: the reference along x, the neighbour along y.</p>"
+            '<table style="text-align:right;border-spacing:1em 0;border-collapse:separate">'
+            f"<thead><tr>{heads}</tr></thead><tbody>{''.join(lines)}</tbody></table>{more}"
+            f"<p>Agreement over all atoms:</p><pre>{escape(str(self.result.comparison))}</pre>"
         )
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
