@@ -1,6 +1,7 @@
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -239,6 +240,28 @@ def test_a_dead_kernel_is_told(tmp_path, capsys):
     path = new_notebook(tmp_path / "dead.ipynb", "# Lesson", "import os\nos._exit(9)")
     assert command.main(["--output", str(tmp_path / "out"), "--notebooks", str(path)]) == 1
     assert "its Python died" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_ctrl_c_stops_at_once(tmp_path):
+    mark = tmp_path / "kernel"
+    sources = (
+        "# Lesson",
+        f"import os\nopen({str(mark)!r}, 'w').write(str(os.getpid()))",
+        "import time\ntime.sleep(99)",
+    )
+    path = new_notebook(tmp_path / "long.ipynb", *sources)
+    line = [sys.executable, "-m", "caviar_kit.demo", "--output", str(tmp_path), "--notebooks", str(path)]
+    demo = subprocess.Popen(line, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    limit = time.monotonic() + 60
+    while not (mark.exists() and mark.read_text()) and time.monotonic() < limit:
+        time.sleep(0.1)
+    time.sleep(0.5)
+    demo.send_signal(signal.SIGINT)
+    _, error = demo.communicate(timeout=20)
+    assert demo.returncode == 130 and error.strip() == "stopped"
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(mark.read_text()), 0)
 
 
 @pytest.mark.slow

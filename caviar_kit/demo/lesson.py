@@ -163,6 +163,8 @@ async def run_lesson(lesson: Lesson, console: Console, environment: Mapping[str,
     ------
     NotebookFailure
         If a cell raises, or the kernel dies; ``lesson`` then holds the outputs so far.
+    KeyboardInterrupt
+        If the user stops it.
     """
     # no kernel that the user installed under the same name: this interpreter has the package
     kernel = AsyncKernelManager(kernel_name="python3", kernel_spec_manager=KernelSpecManager(kernel_dirs=[]))
@@ -171,6 +173,7 @@ async def run_lesson(lesson: Lesson, console: Console, environment: Mapping[str,
         console,
         km=kernel,
         timeout=None,
+        shutdown_kernel="immediate",
         extra_arguments=["--log-level=ERROR"],  # no warning that the kernel listens on this machine
         store_widget_state=False,
         resources={"metadata": {"path": str(lesson.path.parent)}},
@@ -185,12 +188,16 @@ async def run_lesson(lesson: Lesson, console: Console, environment: Mapping[str,
             _explain(lesson, client._current, _traceback(client._current, error))
         ) from error
     except DeadKernelError as error:
+        if getattr(client, "_async_cleanup_kernel_future", None) is not None:
+            raise KeyboardInterrupt from None  # nbclient takes the signal and stops the kernel
         text = "its Python died (stopped, or out of memory)"
         raise NotebookFailure(_explain(lesson, client._current, text)) from error
     finally:
         ticker.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await ticker
+        if kernel.has_kernel:
+            await kernel.shutdown_kernel(now=True)  # its memory is free for the next lesson
         for cell in lesson.cells:
             cell.node.outputs = _tidy(cell.node.outputs)
 
