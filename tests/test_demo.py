@@ -172,13 +172,14 @@ def test_outputs_keep_the_last_state_of_a_bar_as_plain_text():
 
 
 def test_page_needs_no_network_and_pictures_are_kept(tmp_path):
-    lesson = read_lesson(new_notebook(tmp_path / "x.ipynb", "# A  b!", "1"))
+    lesson = read_lesson(new_notebook(tmp_path / "x.ipynb", "# A  b!\n[next](02_y.ipynb)", "1"))
     pixel = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
     widget = {"application/vnd.jupyter.widget-view+json": {"model_id": "1"}, "image/png": pixel}
     lesson.cells[0].node.outputs = [nbformat.v4.new_output("display_data", data=widget)]
     write_html(lesson, tmp_path / "x.html")
     page = (tmp_path / "x.html").read_text(encoding="utf-8")
     assert f"data:image/png;base64,{pixel}" in page and "<script src" not in page
+    assert 'alt="Picture: A  b!"' in page and 'href="02_y.html"' in page
     (path,) = save_pictures(lesson, tmp_path)
     assert path.name == "x_01_a-b_1.png" and path.read_bytes().startswith(b"\x89PNG")
 

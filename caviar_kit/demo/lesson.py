@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ __all__ = [
 _UNMEASURED_SECONDS = 0.3
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _PICTURE = "image/png"
+_NO_ALT = "No description has been provided for this image"  # nbconvert's words
 
 
 class NotebookFailure(RuntimeError):
@@ -248,13 +250,15 @@ def write_html(lesson: Lesson, path: Path) -> None:
     from nbconvert import HTMLExporter
     from traitlets.config import Config
 
-    for cell in lesson.cells:
-        cell.node.metadata.setdefault("alt", f"Picture: {cell.title}")  # for those who cannot see it
     priority = ["text/html", "image/svg+xml", _PICTURE, "image/jpeg", "text/markdown", "text/plain"]
     exporter = HTMLExporter(config=Config({"NbConvertBase": {"display_data_priority": priority}}))
     exporter.require_js_url = exporter.mathjax_url = ""  # formulas are plain text, widgets pictures
     page, _ = exporter.from_notebook_node(lesson.node, resources={"metadata": {"name": lesson.name}})
     page = re.sub(r'<script src="">\s*</script>', "", page)
+    page = re.sub(r'href="(\w+)\.ipynb"', r'href="\1.html"', page)  # the other lessons' pages lie beside it
+    shown = (cell.title for cell in lesson.cells for output in cell.node.outputs if _shows_picture(output))
+    alt = (f'alt="Picture: {escape(title)}"' for title in shown)  # for those who cannot see it
+    page = re.sub(rf'alt="{_NO_ALT}"', lambda found: next(alt, found[0]), page)
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         partial.write_text(page, encoding="utf-8")
@@ -263,11 +267,15 @@ def write_html(lesson: Lesson, path: Path) -> None:
         partial.unlink(missing_ok=True)
 
 
+def _shows_picture(output: Any) -> bool:
+    return _PICTURE in output.get("data", {})
+
+
 def save_pictures(lesson: Lesson, folder: Path) -> list[Path]:
     """Write each picture in the outputs as ``<notebook>_<cell>_<picture>.png``; returns the paths."""
     paths = []
     for cell in lesson.cells:
-        pictures = [o.data[_PICTURE] for o in cell.node.outputs if _PICTURE in o.get("data", {})]
+        pictures = [output.data[_PICTURE] for output in cell.node.outputs if _shows_picture(output)]
         for number, picture in enumerate(pictures, start=1):
             slug = re.sub(r"[^a-z0-9]+", "-", cell.title.lower()).strip("-")
             paths.append(folder / f"{lesson.name}_{cell.number:02d}_{slug}_{number}.png")
