@@ -68,13 +68,15 @@ class DetectorFrame:
         return slice(first, last), slice(first + shift, last + shift)
 
 
-def check_patterns(patterns: np.ndarray) -> None:
+def check_patterns(patterns: np.ndarray, measured: np.ndarray | None = None) -> None:
     """Refuse patterns that no fit can use, and warn of suspicious detector pixels.
 
     Parameters
     ----------
     patterns : (Ry, Rx, Qy, Qx) or (positions, Qy, Qx)
         Intensities.
+    measured : (Qy, Qx) bool, optional
+        False for detector pixels that are known to be bad and not looked at.
 
     Raises
     ------
@@ -98,6 +100,8 @@ def check_patterns(patterns: np.ndarray) -> None:
             "crop the scan, or leave them out with positions_mask"
         )
     suspicious = suspicious_pixels(patterns.reshape(-1, *patterns.shape[-2:]).mean(axis=0, dtype=np.float64))
+    if measured is not None:
+        suspicious &= measured
     if suspicious.any():
         pixels = ", ".join(str((int(y), int(x))) for y, x in np.argwhere(suspicious)[:5])
         warnings.warn(

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import scipy.fft
 from tqdm import tqdm
 
 from caviar_kit import multislice, validation
@@ -28,6 +29,7 @@ from caviar_kit.physics import electron_wavelength
 __all__ = ["MixedObjectMultislicePtychography"]
 
 _Parent: Any = import_py4dstem().process.phase.MixedstateMultislicePtychography
+_ComplexProbe: Any = import_py4dstem().process.phase.utils.ComplexProbe
 
 
 class MixedObjectMultislicePtychography(_Parent):
@@ -63,6 +65,8 @@ class MixedObjectMultislicePtychography(_Parent):
         Seed of everything random.
     verbose : bool
         Progress bars while preprocessing.
+    initial_object_guess : complex (slices, y, x) or (states, slices, y, x), optional
+        Where the fit starts; several states need ``one_state_iter=0``. Vacuum by default.
     **kwargs
         Further arguments of the parent class: aberrations such as ``C12`` [Å], ``rolloff``,
         ``object_padding_px``, ``positions_mask``, ``initial_scan_positions``, ``theta_x`` ...
@@ -118,6 +122,8 @@ class MixedObjectMultislicePtychography(_Parent):
             raise ValueError(
                 f"defocus={defocus:g}: did you mean angstrom? ({1e10 * defocus:g} Å if in metres)"
             )
+        guess = kwargs.get("initial_object_guess")
+        self._object_guess = None if guess is None else _as_states(guess)
         super().__init__(
             datacube=datacube,
             energy=float(energy),
@@ -185,24 +191,24 @@ class MixedObjectMultislicePtychography(_Parent):
         for name in ("region_of_interest_shape", "diffraction_intensities_shape", "crop_patterns"):
             if kwargs.get(name):
                 raise ValueError(f"{name} is not supported: bin or crop the data cube beforehand")
-        check_patterns(cube.data)
         detector = cube.data.shape[-2:]
+        measured = np.ones(detector, bool) if dp_mask is None else self._checked_mask(dp_mask, detector)
+        check_patterns(cube.data, measured)
         origin = self._pattern_origin(force_com_shifts)
         nearest = (round(origin[0]), round(origin[1]))
         frame = DetectorFrame.around(detector, nearest)
         if padded_diffraction_intensities_shape is not None:
             height, width = padded_diffraction_intensities_shape
             frame = replace(frame, frame=(height, width))
-        measured = np.ones(detector, bool) if dp_mask is None else self._checked_mask(dp_mask, detector)
         self._detector_weights = np.fft.ifftshift(frame.embed(measured.astype(np.float32)))
         rest = [
             centre - pixel + n // 2 for centre, pixel, n in zip(origin, nearest, frame.frame, strict=True)
         ]
         rotation, transpose = self._scan_rotation(force_com_rotation, force_com_transpose)
         vacuum = self._vacuum_probe_intensity
-        self._beam = self._beam_current(cube.data)
+        self._beam = self._beam_current(cube.data, measured)
         try:
-            self._datacube = self._embedded_cube(frame)
+            self._datacube = self._embedded_cube(frame, measured)
             if vacuum is not None:
                 self._vacuum_probe_intensity = frame.embed(np.asarray(vacuum, np.float32))
             if self._object_padding_px is None:
@@ -268,19 +274,19 @@ class MixedObjectMultislicePtychography(_Parent):
             transpose = bool(flip)
         return rotation, transpose
 
-    def _beam_current(self, patterns: np.ndarray) -> float | None:
+    def _beam_current(self, patterns: np.ndarray, measured: np.ndarray) -> float | None:
         """Electrons per pattern before the specimen, or None if unknown."""
         if self._vacuum_probe_intensity is None:
             return None
         beam = float(np.sum(self._vacuum_probe_intensity, dtype=np.float64))
-        measured = float(patterns.sum(dtype=np.float64)) / math.prod(patterns.shape[:2])
-        return beam if beam > 0 and 0.5 < measured / beam < 1.02 else None
+        scattered = float(patterns.mean(axis=(0, 1), dtype=np.float64)[measured].sum())
+        return beam if beam > 0 and 0.5 < scattered / beam < 1.02 else None
 
-    def _embedded_cube(self, frame: DetectorFrame) -> Any:
-        """A copy of the data in the larger frame, with the same calibrations."""
+    def _embedded_cube(self, frame: DetectorFrame, measured: np.ndarray) -> Any:
+        """A copy of the data in the larger frame, masked pixels at zero, with the same calibrations."""
         calibration = self._datacube.calibration
         cube = make_datacube(
-            frame.embed(self._datacube.data.astype(np.float32, copy=False)),
+            frame.embed(np.where(measured, self._datacube.data, 0).astype(np.float32, copy=False)),
             scan_step_angstrom=calibration.get_R_pixel_size(),
             detector_pixel_inverse_angstrom=calibration.get_Q_pixel_size(),
         )
@@ -289,18 +295,35 @@ class MixedObjectMultislicePtychography(_Parent):
         return cube
 
     def _initialize_object(self, initial_object: Any, num_slices: int, *args: Any) -> np.ndarray:
-        """Vacuum, or the initial guess, with a leading axis of states."""
-        if initial_object is None or np.ndim(initial_object) < 4:
-            slices = super()._initialize_object(initial_object, num_slices, *args)
-            return np.repeat(slices[None], self._num_object_states, axis=0)
-        return np.asarray(initial_object, np.complex64)
+        """Vacuum or the initial guess, with a leading axis of states; the fit makes the others."""
+        if self._object_guess is not None:
+            return self._object_guess.copy()
+        slices: np.ndarray = super()._initialize_object(None, num_slices, *args)
+        return slices[None]
 
-    def _initialize_probe(self, initial_probe: Any, vacuum: Any, *args: Any) -> Any:
-        """The parent's probe; without a vacuum pattern from an ideal aperture with unbiased edges."""
-        cutoff = self._semiangle_cutoff
-        if initial_probe is None and vacuum is None:
-            vacuum = _ideal_aperture(self._amplitudes.shape[-2:], self.angular_sampling, cutoff) ** 2
-        return super()._initialize_probe(initial_probe, vacuum, *args)[0], cutoff
+    def _initialize_probe(
+        self, initial_probe: Any, vacuum: Any, mean_intensity: float, cutoff: float, *args: Any
+    ) -> Any:
+        """Probe modes from the vacuum pattern's amplitude, or an ideal aperture, and the aberrations.
+
+        The parent shifts the pattern by its centre of mass in single precision, which costs 1e-4 of
+        the amplitude; in its frame the pattern is centred already.
+        """
+        if initial_probe is not None:
+            return super()._initialize_probe(initial_probe, vacuum, mean_intensity, cutoff, *args)
+        shape = self._amplitudes.shape[-2:]
+        if vacuum is None:
+            vacuum = _ideal_aperture(shape, self.angular_sampling, cutoff) ** 2
+        spectrum = _ComplexProbe(
+            gpts=shape,
+            sampling=self.sampling,
+            energy=self._energy,
+            semiangle_cutoff=np.inf,
+            vacuum_probe_intensity=np.fft.ifftshift(np.maximum(vacuum, 0)),
+            parameters=self._polar_parameters,
+        )._evaluate_ctf()
+        spectrum *= np.sqrt(mean_intensity / (abs(spectrum) ** 2).sum(dtype=np.float64))
+        return scipy.fft.ifft2(spectrum).astype(np.complex64)[None], cutoff
 
     def _check_illumination(self) -> None:
         """The probe must fit its window and overlap with its neighbours."""
@@ -460,7 +483,7 @@ class MixedObjectMultislicePtychography(_Parent):
         }
         if unknown := sorted(set(settings) - allowed):
             raise TypeError(f"unknown setting {', '.join(unknown)}; allowed are {', '.join(sorted(allowed))}")
-        start = None if reset else self._object
+        start = self._object_guess if reset else self._object
         fit = multislice.FitSettings(
             num_states=self._num_object_states,
             max_iter=max_iter,
@@ -534,6 +557,17 @@ class MixedObjectMultislicePtychography(_Parent):
         pixels = self.scan_positions_angstrom / np.array(self.sampling)
         first, last = np.floor(pixels.min(axis=0)).astype(int), np.ceil(pixels.max(axis=0)).astype(int) + 1
         return self._object[..., first[0] : last[0], first[1] : last[1]], first
+
+
+def _as_states(guess: np.ndarray) -> np.ndarray:
+    """An initial object with its axis of states, complex64 (states, slices, y, x)."""
+    array = validation.as_array("initial_object_guess", guess, complex_allowed=True)
+    if array.ndim not in (3, 4):
+        raise ValueError(
+            "initial_object_guess must have shape (slices, y, x) or (states, slices, y, x), "
+            f"got {array.shape}"
+        )
+    return array.reshape(-1, *array.shape[-3:]).astype(np.complex64)
 
 
 def _thicknesses(value: float | Sequence[float], num_slices: int) -> list[float]:
