@@ -21,7 +21,7 @@ import scipy.fft
 
 from caviar_kit import validation
 
-__all__ = ["array_module", "default_threads", "plan_fft", "resolve_device", "to_numpy"]
+__all__ = ["array_module", "default_threads", "plan_fft", "resolve_device", "to_numpy", "zeros"]
 
 Array = Any  # numpy.ndarray or cupy.ndarray
 Transform = Callable[[], None]
@@ -73,6 +73,17 @@ def resolve_device(device: str) -> ModuleType:
             return np
         raise RuntimeError(f"device='gpu' needs CuPy and a CUDA GPU ({error}); use device='cpu'") from error
     return cupy
+
+
+def zeros(xp: ModuleType, shape: tuple[int, ...], dtype: Any) -> Array:
+    """Zeros of array module ``xp``, on the CPU aligned as FFTW's vector code wants them."""
+    if xp is np:
+        try:
+            import pyfftw
+        except ImportError:
+            return np.zeros(shape, dtype)
+        return pyfftw.zeros_aligned(shape, dtype)
+    return xp.zeros(shape, dtype)
 
 
 def plan_fft(source: Array, target: Array | None = None) -> tuple[Transform, Transform]:

@@ -68,6 +68,11 @@ class DetectorFrame:
         return slice(first, last), slice(first + shift, last + shift)
 
 
+def _fast_length(least: float) -> int:
+    """8 · 2^a 3^b 5^c: transforms of such lengths fill whole vector registers, up to twice as fast."""
+    return 8 * int(scipy_fft.next_fast_len(int(np.ceil(least / 8)), real=True))
+
+
 def check_patterns(patterns: np.ndarray, measured: np.ndarray | None = None) -> None:
     """Refuse patterns that no fit can use, and warn of suspicious detector pixels.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from caviar_kit.backend import plan_fft
+from caviar_kit.backend import plan_fft, zeros
 
 __all__ = ["Chunk", "Workspace"]
 
@@ -41,15 +41,15 @@ class Workspace:
     ) -> None:
         wave_bytes = modes * window[0] * window[1] * dtype.itemsize
         per_chunk = states if xp.__name__ == "cupy" else max(1, min(states, CHUNK_BYTES // wave_bytes))
-        self.probe = xp.zeros((modes, 1, *window), dtype)
+        self.probe = zeros(xp, (modes, 1, *window), dtype)
         self.intensity = xp.zeros(window, self.probe.real.dtype)
-        scratch = xp.zeros((modes, per_chunk, *window), dtype)
+        scratch = zeros(xp, (modes, per_chunk, *window), dtype)
         self.chunks = []
         for start in range(0, states, per_chunk):
             size = min(per_chunk, states - start)
-            exit_wave = scratch if size == per_chunk else xp.zeros((modes, size, *window), dtype)
-            inner = [xp.zeros_like(exit_wave) for _ in range(slices - 1)]
-            far = xp.zeros_like(exit_wave)
+            exit_wave = scratch if size == per_chunk else zeros(xp, (modes, size, *window), dtype)
+            inner = [zeros(xp, exit_wave.shape, dtype) for _ in range(slices - 1)]
+            far = zeros(xp, exit_wave.shape, dtype)
             to_reciprocal, to_real = plan_fft(exit_wave)
             chunk = Chunk(
                 states=slice(start, start + size),

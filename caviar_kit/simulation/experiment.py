@@ -223,7 +223,7 @@ class Experiment:
             centre_angstrom=_BOUNDARY_CENTRE,
             window_angstrom=20,
             grid_points=180,
-            detector_pixels=72,
+            detector_pixels=80,
         )
 
     @classmethod
@@ -238,7 +238,7 @@ class Experiment:
             centre_angstrom=_BOUNDARY_CENTRE,
             window_angstrom=16,
             grid_points=144,
-            detector_pixels=56,
+            detector_pixels=64,
         )
 
     @classmethod
