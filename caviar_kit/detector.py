@@ -50,9 +50,8 @@ class DetectorFrame:
         cls, detector: tuple[int, int], origin: tuple[int, int], padding: float = 1.5
     ) -> DetectorFrame:
         """The smallest frame with fast transforms and ``padding`` times the detector's width."""
-        return cls(
-            detector, tuple(scipy_fft.next_fast_len(int(np.ceil(padding * n))) for n in detector), origin
-        )
+        height, width = (_fast_length(padding * n) for n in detector)
+        return cls(detector, (height, width), origin)
 
     def embed(self, patterns: np.ndarray) -> np.ndarray:
         """Patterns (..., y, x) in the frame, zeros around them; what falls outside is dropped."""

@@ -15,7 +15,7 @@ from caviar_kit.simulation.cache import cache_directory, cache_key, read_arrays,
 
 __all__ = ["Example", "load_example"]
 
-_EINSTEIN_SEED = 3  # of the first six, the draws in which neighbours in the field correlate least by chance
+_EINSTEIN_SEED = 3  # of the first few, draws in which neighbours in the fields correlate little by chance
 
 _SPECIMENS: dict[str, Callable[[simulation.Snapshots], simulation.Snapshots]] = {
     "si-sigma9-coherent": simulation.coherent,
@@ -28,7 +28,7 @@ _PRESETS: dict[str, Callable[[], simulation.Experiment]] = {
     "paper": simulation.Experiment.paper,
 }
 _FITS: dict[str, FitSettings] = {
-    "tutorial": FitSettings(num_states=12, one_state_iter=20, max_iter=80),
+    "tutorial": FitSettings(num_states=10, one_state_iter=20, max_iter=70),
     "quick": FitSettings(num_states=8, one_state_iter=20, max_iter=50),
     "paper": FitSettings(num_states=20, one_state_iter=20, max_iter=200),
 }

@@ -46,7 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     summary = summarise(output, options.preset, time.perf_counter() - began, seconds)
     write_summary(output / "summary.json", summary)
-    print(f"\n{figures_table(summary)}\n\nDone in {clock(summary['seconds'])}. Open in a browser:")
+    if summary["data_sets"]:
+        print(f"\n{figures_table(summary)}")
+    print(f"\nDone in {clock(summary['seconds'])}. Open in a browser:")
     for lesson in lessons:
         print(f"  {output / lesson.name}.html")
     print(f"Pictures: {output / 'figures'}\nFigures:  {output / 'summary.json'}")

@@ -73,7 +73,7 @@ class FitSettings:
     history: int = 20
     fit_probe: bool = False
     thermal_rms_angstrom: float = 0.07
-    thermal_correlation_angstrom: float = 0.8
+    thermal_correlation_angstrom: float = 0.5
     seed: int = 0
 
     def __post_init__(self) -> None:

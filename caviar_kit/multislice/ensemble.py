@@ -1,9 +1,9 @@
 """From one mean object to an ensemble of states: how the fit of the states begins.
 
 White noise as a start needs five times as many iterations as thermally warped copies of
-the mean object, and loses more of the amplitude on the way. The warps are drawn at random and
-carry no knowledge of neighbour correlations beyond their smoothness, which the data undo:
-coherent data pull all states back together (see tests and docs/theory.md).
+the mean object, and loses more of the amplitude on the way. What the warps themselves correlate stays
+partly in the result, so they are smooth over less than a bond length; see docs/theory.md for
+what longer ones, and a longer one-state fit before, did to Einstein data and to amplitudes.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def thermal_states(
     sampling: tuple[float, float],
     *,
     rms_angstrom: float = 0.07,
-    correlation_angstrom: float = 0.8,
+    correlation_angstrom: float = 0.5,
     rng: np.random.Generator,
 ) -> Array:
     """Copies of a one-state object, warped by thermal displacements, with the mean restored.
@@ -84,7 +84,7 @@ def thermal_states(
     rms_angstrom : float
         Displacement per axis [Å], of the order of the expected thermal one.
     correlation_angstrom : float
-        Smoothness of the displacement field [Å], of the order of a bond length or below.
+        Smoothness of the displacement field [Å], below a bond length.
     rng : numpy.random.Generator
         Source of the displacements.
 

@@ -213,17 +213,17 @@ class Experiment:
 
     @classmethod
     def tutorial(cls) -> Experiment:
-        """The notebooks' data: one Si Σ9 boundary, 9 × 9 Å, seconds to simulate."""
+        """The notebooks' data: one Si Σ9 boundary, 8 × 8 Å, seconds to simulate."""
         return cls(
             energy_ev=200e3,
             semiangle_mrad=30,
             defocus_angstrom=150,
-            scan_step_angstrom=0.6,
-            scan_shape=(16, 16),
+            scan_step_angstrom=0.62,
+            scan_shape=(14, 14),
             centre_angstrom=_BOUNDARY_CENTRE,
-            window_angstrom=20,
-            grid_points=180,
-            detector_pixels=80,
+            window_angstrom=18,
+            grid_points=160,
+            detector_pixels=64,
         )
 
     @classmethod
