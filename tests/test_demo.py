@@ -175,7 +175,7 @@ def test_page_needs_no_network_and_pictures_are_kept(tmp_path):
     lesson = read_lesson(new_notebook(tmp_path / "x.ipynb", "# A  b!\n[next](02_y.ipynb)", "1"))
     pixel = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
     widget = {"application/vnd.jupyter.widget-view+json": {"model_id": "1"}, "image/png": pixel}
-    lesson.cells[0].node.outputs = [nbformat.v4.new_output("display_data", data=widget)]
+    lesson.cells[0].node.outputs = _tidy([nbformat.v4.new_output("display_data", data=widget)])
     write_html(lesson, tmp_path / "x.html")
     page = (tmp_path / "x.html").read_text(encoding="utf-8")
     assert f"data:image/png;base64,{pixel}" in page and "<script src" not in page

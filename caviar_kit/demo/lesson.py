@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-from jupyter_client.kernelspec import KernelSpecManager
-from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 
@@ -35,6 +33,7 @@ __all__ = [
 _UNMEASURED_SECONDS = 0.3
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _PICTURE = "image/png"
+_WIDGET = "application/vnd.jupyter.widget-view+json"
 _NO_ALT = "No description has been provided for this image"  # nbconvert's words
 
 
@@ -168,22 +167,23 @@ async def run_lesson(lesson: Lesson, console: Console, environment: Mapping[str,
     KeyboardInterrupt
         If the user stops it.
     """
-    # no kernel that the user installed under the same name: this interpreter has the package
-    kernel = AsyncKernelManager(kernel_name="python3", kernel_spec_manager=KernelSpecManager(kernel_dirs=[]))
     client = _Client(
         lesson,
         console,
-        km=kernel,
+        kernel_name="python3",
         timeout=None,
         shutdown_kernel="immediate",
         extra_arguments=["--log-level=ERROR"],  # no warning that the kernel listens on this machine
         store_widget_state=False,
         resources={"metadata": {"path": str(lesson.path.parent)}},
     )
-    console.say(f"{lesson.path.name}")
+    kernel: Any = client.create_kernel_manager()
+    # no kernel that the user installed under the same name: this interpreter has the package
+    kernel.kernel_spec_manager.kernel_dirs = []
+    console.say(lesson.path.name)
     ticker = asyncio.create_task(_tick(client))
     try:
-        await client.async_execute(env=dict(environment))
+        await client.async_execute(env=dict(environment), cleanup_kc=False)
         client.close_section(client._current)
     except CellExecutionError as error:
         raise NotebookFailure(
@@ -228,7 +228,7 @@ def _explain(lesson: Lesson, cell: LessonCell | None, error: str) -> str:
 
 
 def _tidy(outputs: list[Any]) -> list[Any]:
-    """Join pieces of text, keep the last state of progress bars, and show bars as plain text."""
+    """Join text, keep the last state of progress bars as plain text, and pictures in place of widgets."""
     joined: list[Any] = []
     for output in outputs:
         if output.output_type == "stream":
@@ -237,6 +237,8 @@ def _tidy(outputs: list[Any]) -> list[Any]:
                 continue
         joined.append(output)
     for output in joined:
+        if _shows_picture(output):
+            output.data.pop(_WIDGET, None)  # a page without a kernel shows the picture instead
         if output.output_type == "stream":
             lines = [re.split(r"\r(?=.)", line)[-1].strip("\r") for line in output.text.split("\n")]
             output.text = "\n".join(lines)
@@ -248,10 +250,8 @@ def _tidy(outputs: list[Any]) -> list[Any]:
 def write_html(lesson: Lesson, path: Path) -> None:
     """Write the notebook with its outputs as a page that needs no network."""
     from nbconvert import HTMLExporter
-    from traitlets.config import Config
 
-    priority = ["text/html", "image/svg+xml", _PICTURE, "image/jpeg", "text/markdown", "text/plain"]
-    exporter = HTMLExporter(config=Config({"NbConvertBase": {"display_data_priority": priority}}))
+    exporter = HTMLExporter()
     exporter.require_js_url = exporter.mathjax_url = ""  # formulas are plain text, widgets pictures
     page, _ = exporter.from_notebook_node(lesson.node, resources={"metadata": {"name": lesson.name}})
     page = re.sub(r'<script src="">\s*</script>', "", page)
