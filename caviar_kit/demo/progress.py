@@ -20,7 +20,7 @@ _TQDM = re.compile(
 _COUNT = re.compile(r"(?P<what>[^\r\n]*?) (?P<done>\d+) of (?P<total>\d+)")
 _PRIOR_SECONDS = 3.0  # trust in the expected times before anything was measured
 _SHORT_SECONDS = 1.0  # steps expected to be shorter say nothing about the machine
-_CACHED = 0.2  # a step this much faster than expected found its work done: no news about the machine
+_CACHED = 0.35  # a step this much faster than expected found its work done: no news about the machine
 
 
 @dataclass(frozen=True)
