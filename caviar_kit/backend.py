@@ -20,6 +20,7 @@ import numpy as np
 import scipy.fft
 
 from caviar_kit import validation
+from caviar_kit.paths import cache_directory
 
 __all__ = ["array_module", "default_threads", "plan_fft", "resolve_device", "to_numpy", "zeros"]
 
@@ -120,7 +121,7 @@ def plan_fft(source: Array, target: Array | None = None) -> tuple[Transform, Tra
     except ImportError:
         return _plan_scipy(source, target)
 
-    file = _plan_file()
+    file = cache_directory() / "fftw_plans.json"
     effort = "FFTW_MEASURE" if _recall_plans(file) else "FFTW_ESTIMATE"
     known = pyfftw.export_wisdom()
     forward, backward = (
@@ -130,11 +131,6 @@ def plan_fft(source: Array, target: Array | None = None) -> tuple[Transform, Tra
     if effort == "FFTW_MEASURE" and pyfftw.export_wisdom() != known:
         _write_plans(file)
     return forward.execute, backward.execute
-
-
-def _plan_file() -> Path:
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "caviar_kit"
-    return Path(os.environ.get("CAVIAR_KIT_CACHE") or base).expanduser() / "fftw_plans.json"
 
 
 @cache

@@ -11,7 +11,8 @@ import numpy as np
 from caviar_kit import simulation, validation
 from caviar_kit._py4dstem import datacube
 from caviar_kit.multislice import FitSettings
-from caviar_kit.simulation.cache import cache_directory, cache_key, read_arrays, write_arrays
+from caviar_kit.paths import cache_directory
+from caviar_kit.simulation.cache import cache_key, read_arrays, write_arrays
 
 __all__ = ["Example", "load_example"]
 

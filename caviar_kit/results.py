@@ -82,7 +82,11 @@ class EnsembleResult:
         return compare_correlations(self.true_greens_tensor, self.greens_tensor, self.true_positions)
 
     def summary(self) -> dict[str, Any]:
-        """Figures for a report, JSON-ready."""
+        """Figures for a report, JSON-ready.
+
+        ``nearest_to_self`` is the mean trace of the nearest neighbours' blocks of G over that of the
+        atoms' own, None if nothing moves; ``shells`` has CSM and LSM, None where undefined.
+        """
         tensor = self.greens_tensor
         pairs = np.trace(tensor.transpose(0, 2, 1, 3), axis1=2, axis2=3)
         nearest = neighbour_shells(self.true_positions).mask("nearest")
@@ -94,9 +98,9 @@ class EnsembleResult:
             "columns": len(self.positions),
             "loss": float(self.loss[-1]),
             "rms_displacement_pm": 100 * float(np.sqrt((self.displacements**2).mean())),
-            "nearest_to_self": float(pairs[nearest].mean()) / own,
+            "nearest_to_self": float(pairs[nearest].mean()) / own if own > 1e-16 and nearest.any() else None,
             "position_error_pm": 100 * float(np.sqrt(((self.positions - self.true_positions) ** 2).mean())),
-            "shells": self.comparison.as_dict(),
+            **self.comparison.as_dict(),
         }
 
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -26,13 +26,7 @@ def summarise(
     data_sets = {}
     for path in sorted(output.glob("*.npz")):
         result = load_result(path)
-        comparison = result.comparison.as_dict()
-        data_sets[result.name] = {
-            **result.summary(),
-            "shell_edges_angstrom": comparison["edges_angstrom"],
-            "shells": comparison["shells"],
-            "preset": result.preset,
-        }
+        data_sets[result.name] = {**result.summary(), "preset": result.preset}
     packages = {name: version(name) for name in ("numpy", "py4DSTEM", "abtem")}
     return {
         "preset": preset,

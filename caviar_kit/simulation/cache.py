@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import warnings
 from dataclasses import asdict
 from importlib.metadata import version
@@ -15,16 +14,9 @@ from caviar_kit.npz import read_npz, write_npz
 from caviar_kit.simulation.experiment import Experiment
 from caviar_kit.simulation.snapshots import Snapshots
 
-__all__ = ["cache_directory", "cache_key", "read_arrays", "write_arrays"]
+__all__ = ["cache_key", "read_arrays", "write_arrays"]
 
 _FORMAT = 1  # raise it when the simulation or the layout changes meaning
-
-
-def cache_directory() -> Path:
-    """$CAVIAR_KIT_CACHE, else $XDG_CACHE_HOME/caviar_kit, else ~/.cache/caviar_kit."""
-    if chosen := os.environ.get("CAVIAR_KIT_CACHE"):
-        return Path(chosen).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "caviar_kit"
 
 
 def cache_key(snapshots: Snapshots, experiment: Experiment) -> str:
