@@ -65,7 +65,9 @@ def test_mean_of_the_states_is_the_object(dtype):
 
 def test_states_vibrate_by_the_rms_asked_for():
     mean = blobs()
-    drawn = thermal_states(mean, 40, SAMPLING, rms_angstrom=0.06, rng=np.random.default_rng(0))[:, 0]
+    drawn = thermal_states(
+        mean, 40, SAMPLING, rms_angstrom=0.06, correlation_angstrom=0.8, rng=np.random.default_rng(0)
+    )[:, 0]
     y, x = np.arange(-5, 6)[:, None], np.arange(-5, 6)[None]
     moved = []
     for row in range(8, 44, 9):
