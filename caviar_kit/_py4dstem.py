@@ -34,11 +34,14 @@ def datacube(
 ) -> Any:
     """Wrap (Ry, Rx, Qy, Qx) ``array`` as a py4DSTEM ``DataCube``.
 
-    Calibrated in R with the scan step [A] and in Q with the detector pixel [A^-1].
+    Calibrated in R with the scan step [A] and in Q with the detector pixel [A^-1]; scan and detector
+    axes are parallel, which the calibration says too, so that nobody has to estimate it.
     """
     cube = import_py4dstem().DataCube(data=array, name=name)
     cube.calibration.set_R_pixel_size(scan_step_angstrom)
     cube.calibration.set_R_pixel_units("A")
     cube.calibration.set_Q_pixel_size(detector_pixel_inverse_angstrom)
     cube.calibration.set_Q_pixel_units("A^-1")
+    cube.calibration.set_QR_rotation_degrees(0.0)
+    cube.calibration.set_QR_flip(False)
     return cube

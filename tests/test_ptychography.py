@@ -80,6 +80,17 @@ def test_the_scan_lies_in_the_object_with_the_right_steps(data):
     assert (positions < size).all()
 
 
+def test_rotation_and_flip_come_from_the_calibration_and_can_be_forced(data):
+    calibrated = build(data).preprocess()
+    np.testing.assert_array_equal(calibrated.scan_positions_angstrom, prepare(data).scan_positions_angstrom)
+    turned = build(data)
+    turned._datacube.calibration.set_QR_rotation_degrees(90.0)
+    steps = np.diff(turned.preprocess().scan_positions_angstrom[:2], axis=0)[0]
+    np.testing.assert_allclose(np.abs(steps), (0.8, 0), atol=1e-3)  # the fast axis runs along y now
+    forced = turned.preprocess(force_com_rotation=0).scan_positions_angstrom
+    np.testing.assert_allclose(np.diff(forced[:2], axis=0)[0], (0, 0.8), atol=1e-3)
+
+
 def test_columns_appear_where_the_truth_says(data):
     from caviar_kit.simulation import ground_truth
 
