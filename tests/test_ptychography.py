@@ -142,6 +142,15 @@ def test_options_fit_too(data, settings):
     assert ptycho.error_iterations[-1] < 0.2 * ptycho.error_iterations[0]
 
 
+def test_phase_objects_have_unit_modulus_and_complex_ones_need_not(data):
+    moduli = {}
+    for kind in ("phase", "complex"):
+        ptycho = prepare(data, object_type=kind).reconstruct(max_iter=2, one_state_iter=4, progress_bar=False)
+        moduli[kind] = abs(ptycho.object)
+    np.testing.assert_allclose(moduli["phase"], 1, atol=1e-6)
+    assert moduli["complex"].std() > 1e-3
+
+
 def test_the_data_cube_is_left_as_it_was(data):
     ptycho = build(data)
     cube, before = ptycho._datacube, ptycho._datacube.data.copy()
@@ -228,6 +237,7 @@ def test_visualize_draws_and_returns_self(data):
         ({"num_object_states": 0}, ValueError, "num_object_states"),
         ({"num_probes": 3}, ValueError, "several probe modes are not supported yet"),
         ({"seed": -1}, ValueError, "seed"),
+        ({"object_type": "potential"}, ValueError, "object_type must be one of 'complex', 'phase'"),
         ({"device": "cuda"}, ValueError, "device must be one of"),
         ({"vacuum_probe_intensity": np.full((32, 32), np.nan)}, ValueError, "vacuum_probe_intensity"),
         ({"flavour": 1}, ValueError, "flavour"),

@@ -1,0 +1,275 @@
+"""The only file that touches py4DSTEM's private state.
+
+What the parent class prepares is checked and handed to :mod:`caviar_kit.multislice`; what the
+engine finds is written back to where py4DSTEM keeps its own results.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Self
+
+import numpy as np
+import scipy.fft
+
+from caviar_kit import multislice, validation
+from caviar_kit._py4dstem import datacube as make_datacube
+from caviar_kit._py4dstem import import_py4dstem
+from caviar_kit.backend import resolve_device, to_numpy
+from caviar_kit.detector import DetectorFrame, check_patterns, find_origin
+from caviar_kit.illumination import check_illumination, ideal_aperture, unit_probe
+from caviar_kit.multislice.loss import make_loss
+from caviar_kit.physics import electron_wavelength
+
+__all__ = ["Py4DSTEMAdapter"]
+
+_Parent: Any = import_py4dstem().process.phase.MixedstateMultislicePtychography
+_ComplexProbe: Any = import_py4dstem().process.phase.utils.ComplexProbe
+
+
+class Py4DSTEMAdapter(_Parent):
+    """Preparation by py4DSTEM, with what its precision or its assumptions would cost done here."""
+
+    _datacube: Any
+    _probe: Any
+    _vacuum_probe_intensity: Any
+    _object_padding_px: Any
+    _engine_device: str
+    _object_guess: np.ndarray | None
+
+    # Preparation ---------------------------------------------------------------------------
+
+    def preprocess(
+        self,
+        *,
+        padded_diffraction_intensities_shape: tuple[int, int] | None = None,
+        dp_mask: np.ndarray | None = None,
+        force_com_shifts: tuple[float, float] | None = None,
+        force_com_rotation: float | None = None,
+        force_com_transpose: bool | None = None,
+        plot_center_of_mass: str | bool = False,
+        plot_rotation: bool = False,
+        plot_probe_overlaps: bool = False,
+        **kwargs: Any,
+    ) -> Self:
+        """Check, centre and embed the patterns; place the scan; make the probe.
+
+        Parameters
+        ----------
+        padded_diffraction_intensities_shape : (y, x), optional
+            Frame in which the patterns are embedded; the margin counts as not measured. 1.5 times
+            the pattern by default; the pattern's own shape for none.
+        dp_mask : (Qy, Qx) bool, optional
+            False where a detector pixel is to be ignored.
+        force_com_shifts : (y, x), optional
+            Origin of the patterns [pixel]. By default the centre of the vacuum probe, else of the
+            mean bright-field disc, and the nearest pixel if within a quarter of one.
+        force_com_rotation : float, optional
+            Rotation of the scan against the detector [degree]; by default the data cube's
+            calibration, else py4DSTEM's estimate from the centre of mass (noisy for small scans).
+        force_com_transpose : bool, optional
+            Whether the detector's axes are swapped; by default as for the rotation.
+        plot_center_of_mass, plot_rotation, plot_probe_overlaps
+            The parent's figures, off by default.
+        **kwargs
+            Further arguments of the parent method.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If data, calibration, probe and scan do not fit together.
+        """
+        cube = self._datacube
+        if cube is None:
+            raise ValueError("preprocess needs a datacube: give one on construction or use attach_datacube")
+        for name in ("region_of_interest_shape", "diffraction_intensities_shape", "crop_patterns"):
+            if kwargs.get(name):
+                raise ValueError(f"{name} is not supported: bin or crop the data cube beforehand")
+        detector = cube.data.shape[-2:]
+        measured = np.ones(detector, bool) if dp_mask is None else self._checked_mask(dp_mask, detector)
+        check_patterns(cube.data, measured)
+        origin = self._pattern_origin(force_com_shifts)
+        nearest = (round(origin[0]), round(origin[1]))
+        frame = DetectorFrame.around(detector, nearest)
+        if padded_diffraction_intensities_shape is not None:
+            height, width = padded_diffraction_intensities_shape
+            frame = replace(frame, frame=(height, width))
+        self._detector_weights = np.fft.ifftshift(frame.embed(measured.astype(np.float32)))
+        rest = [
+            centre - pixel + n // 2 for centre, pixel, n in zip(origin, nearest, frame.frame, strict=True)
+        ]
+        rotation, transpose = self._scan_rotation(force_com_rotation, force_com_transpose)
+        vacuum = self._vacuum_probe_intensity
+        self._beam = self._beam_current(cube.data, measured)
+        try:
+            self._datacube = self._embedded_cube(frame, measured)
+            if vacuum is not None:
+                self._vacuum_probe_intensity = frame.embed(np.asarray(vacuum, np.float32))
+            if self._object_padding_px is None:
+                self._object_padding_px = tuple((n // 2 + 2,) * 2 for n in frame.frame)
+            super().preprocess(
+                dp_mask=frame.embed(measured),
+                force_com_shifts=tuple(rest),
+                force_com_rotation=rotation,
+                force_com_transpose=transpose,
+                plot_center_of_mass=plot_center_of_mass,
+                plot_rotation=plot_rotation,
+                plot_probe_overlaps=plot_probe_overlaps,
+                in_place_datacube_modification=True,
+                **kwargs,
+            )
+        finally:
+            self._datacube, self._vacuum_probe_intensity = cube, vacuum
+        check_illumination(self.probe_centered[0], self.sampling, self.scan_positions_angstrom)
+        self.error_iterations: list[float] = []
+        self._model = self._make_model()
+        self._unit_probe = unit_probe(self._probe)
+        return self
+
+    def _pattern_origin(self, forced: Sequence[float] | None) -> tuple[float, float]:
+        """Origin of the patterns [pixel], snapped to the nearest pixel if close to it."""
+        if forced is not None:
+            y, x = (validation.number("force_com_shifts", float(c)) for c in forced)
+            return y, x
+        vacuum = self._vacuum_probe_intensity
+        pattern = self._datacube.data.mean(axis=(0, 1), dtype=np.float64) if vacuum is None else vacuum
+        if pattern.shape != self._datacube.data.shape[-2:]:
+            raise ValueError(
+                f"vacuum_probe_intensity must have the patterns' shape {self._datacube.data.shape[-2:]}, "
+                f"got {pattern.shape}"
+            )
+        origin = find_origin(pattern)
+        distance = max(abs(c - round(c)) for c in origin)
+        if distance <= 0.25:
+            return float(round(origin[0])), float(round(origin[1]))
+        warnings.warn(
+            f"the patterns' origin ({origin[0]:.2f}, {origin[1]:.2f}) lies {distance:.2f} pixels off "
+            "the grid: they are interpolated; give force_com_shifts to decide yourself",
+            UserWarning,
+            stacklevel=3,
+        )
+        return origin
+
+    @staticmethod
+    def _checked_mask(mask: np.ndarray, detector: tuple[int, int]) -> np.ndarray:
+        mask = validation.as_array("dp_mask", mask, shape=detector).astype(bool)
+        if not mask.any():
+            raise ValueError("dp_mask must be True somewhere")
+        return mask
+
+    def _scan_rotation(
+        self, rotation: float | None, transpose: bool | None
+    ) -> tuple[float | None, bool | None]:
+        """What was forced, else what the data cube's calibration says, else None."""
+        calibration = self._datacube.calibration
+        if rotation is None and (known := calibration.get_QR_rotation_degrees()) is not None:
+            rotation = float(known)
+        if transpose is None and (flip := calibration.get_QR_flip()) is not None:
+            transpose = bool(flip)
+        return rotation, transpose
+
+    def _beam_current(self, patterns: np.ndarray, measured: np.ndarray) -> float | None:
+        """Electrons per pattern before the specimen, or None if unknown."""
+        if self._vacuum_probe_intensity is None:
+            return None
+        beam = float(np.sum(self._vacuum_probe_intensity, dtype=np.float64))
+        scattered = float(patterns.mean(axis=(0, 1), dtype=np.float64)[measured].sum())
+        return beam if beam > 0 and 0.5 < scattered / beam < 1.02 else None
+
+    def _embedded_cube(self, frame: DetectorFrame, measured: np.ndarray) -> Any:
+        """A copy of the data in the larger frame, masked pixels at zero, with the same calibrations."""
+        calibration = self._datacube.calibration
+        cube = make_datacube(
+            frame.embed(np.where(measured, self._datacube.data, 0).astype(np.float32, copy=False)),
+            scan_step_angstrom=calibration.get_R_pixel_size(),
+            detector_pixel_inverse_angstrom=calibration.get_Q_pixel_size(),
+        )
+        cube.calibration.set_R_pixel_units(calibration.get_R_pixel_units())
+        cube.calibration.set_Q_pixel_units(calibration.get_Q_pixel_units())
+        return cube
+
+    def _initialize_object(self, initial_object: Any, num_slices: int, *args: Any) -> np.ndarray:
+        """Vacuum or the initial guess, with a leading axis of states; the fit makes the others."""
+        if self._object_guess is not None:
+            return self._object_guess.copy()
+        slices: np.ndarray = super()._initialize_object(None, num_slices, *args)
+        return slices[None]
+
+    def _initialize_probe(
+        self, initial_probe: Any, vacuum: Any, mean_intensity: float, cutoff: float, *args: Any
+    ) -> Any:
+        """Probe modes from the vacuum pattern's amplitude, or an ideal aperture, and the aberrations.
+
+        The parent shifts the pattern by its centre of mass in single precision, which costs 1e-4 of
+        the amplitude; in its frame the pattern is centred already.
+        """
+        if initial_probe is not None:
+            return super()._initialize_probe(initial_probe, vacuum, mean_intensity, cutoff, *args)
+        shape = self._amplitudes.shape[-2:]
+        if vacuum is None:
+            vacuum = ideal_aperture(shape, self.angular_sampling, cutoff) ** 2
+        spectrum = _ComplexProbe(
+            gpts=shape,
+            sampling=self.sampling,
+            energy=self._energy,
+            semiangle_cutoff=np.inf,
+            vacuum_probe_intensity=np.fft.ifftshift(np.maximum(vacuum, 0)),
+            parameters=self._polar_parameters,
+        )._evaluate_ctf()
+        spectrum *= np.sqrt(mean_intensity / (abs(spectrum) ** 2).sum(dtype=np.float64))
+        return scipy.fft.ifft2(spectrum).astype(np.complex64)[None], cutoff
+
+    # The hand-over to the engine -----------------------------------------------------------
+
+    def _make_model(self) -> multislice.MultisliceModel:
+        return multislice.MultisliceModel(
+            window=self._amplitudes.shape[-2:],
+            sampling=self.sampling,
+            wavelength=electron_wavelength(self._energy),
+            thicknesses=tuple(float(t) for t in self._slice_thicknesses),
+            positions=np.round(
+                to_numpy(self._positions_px).astype(float), 4
+            ),  # float32 noise, no ramps for it
+            object_shape=(int(self._object_shape[0]), int(self._object_shape[1])),
+            tilt_mrad=(float(self._theta_x), float(self._theta_y)),
+        )
+
+    def _evaluator(self, loss: str) -> multislice.Evaluator:
+        xp = resolve_device(self._engine_device)
+        beam = self._beam if self._beam is not None else self._mean_diffraction_intensity
+        patterns = np.square(self._amplitudes, dtype=np.float32) / np.float32(beam)
+        weights = None if self._detector_weights.all() else self._detector_weights
+        return multislice.Evaluator(
+            self._model,
+            xp.asarray(patterns),
+            make_loss(loss),
+            weights=None if weights is None else xp.asarray(weights),
+        )
+
+    def _store(self, snapshot: multislice.Snapshot) -> None:
+        """Write the engine's result to the places where py4DSTEM keeps its own."""
+        self._object = to_numpy(snapshot.object)
+        self._unit_probe = to_numpy(snapshot.probe)
+        window = math.prod(self._unit_probe.shape[-2:])
+        scale = math.sqrt(self._mean_diffraction_intensity / window)
+        self._probe = np.fft.ifftshift(self._unit_probe, axes=(-2, -1)) * np.float32(scale)
+        self.object, self.probe = self._object, self.probe_centered
+        self.error = snapshot.loss
+
+    @property
+    def scan_positions_angstrom(self) -> np.ndarray:
+        """Scan positions (positions, 2), y then x [Å]; pixel (0, 0) of ``object`` is the origin."""
+        return np.round(to_numpy(self._positions_px).astype(float), 4) * np.array(self.sampling)
+
+    def _scanned_field(self) -> tuple[np.ndarray, np.ndarray]:
+        """The object where probes were placed, and the pixel (y, x) at which that begins."""
+        pixels = self.scan_positions_angstrom / np.array(self.sampling)
+        first, last = np.floor(pixels.min(axis=0)).astype(int), np.ceil(pixels.max(axis=0)).astype(int) + 1
+        return self._object[..., first[0] : last[0], first[1] : last[1]], first
