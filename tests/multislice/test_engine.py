@@ -95,7 +95,7 @@ def test_one_state_recovers_the_phase_of_coherent_data(loss):
 
 def test_coherent_data_pull_the_states_together():
     """Thermal warps put vibration into the start; data without vibration take it out again."""
-    settings = FitSettings(num_states=3, one_state_iter=40, max_iter=60)
+    settings = FitSettings(num_states=3, one_state_iter=40, max_iter=150)
     snapshots = [s for s in run(data(COHERENT), defocused_probe(), settings) if s.stage == "states"]
     start, end = spread(snapshots[0].object), spread(snapshots[-1].object)
     assert end < 0.15 * start
