@@ -39,6 +39,8 @@ class Py4DSTEMAdapter(_Parent):
     _object_padding_px: Any
     _engine_device: str
     _object_guess: np.ndarray | None
+    _probe_guess: np.ndarray | None
+    _padding_guess: Any
 
     # Preparation ---------------------------------------------------------------------------
 
@@ -112,8 +114,9 @@ class Py4DSTEMAdapter(_Parent):
             self._datacube = self._embedded_cube(frame, measured)
             if vacuum is not None:
                 self._vacuum_probe_intensity = frame.embed(np.asarray(vacuum, np.float32))
-            if self._object_padding_px is None:
-                self._object_padding_px = tuple((n // 2 + 2,) * 2 for n in frame.frame)
+            self._probe = self._probe_guess  # not the one of an earlier preprocess
+            padding = tuple((n // 2 + 2,) * 2 for n in frame.frame)
+            self._object_padding_px = padding if self._padding_guess is None else self._padding_guess
             super().preprocess(
                 dp_mask=frame.embed(measured),
                 force_com_shifts=tuple(rest),

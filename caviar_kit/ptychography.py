@@ -111,6 +111,8 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
             )
         guess = kwargs.get("initial_object_guess")
         self._object_guess = None if guess is None else _as_states(guess)
+        self._probe_guess = kwargs.get("initial_probe_guess")
+        self._padding_guess = kwargs.get("object_padding_px")
         super().__init__(
             datacube=datacube,
             energy=float(energy),

@@ -91,6 +91,17 @@ def test_rotation_and_flip_come_from_the_calibration_and_can_be_forced(data):
     np.testing.assert_allclose(np.diff(forced[:2], axis=0)[0], (0, 0.8), atol=1e-3)
 
 
+def test_preprocess_can_be_run_again_with_another_frame(data):
+    ptycho = prepare(data)
+    ptycho.preprocess(padded_diffraction_intensities_shape=(32, 32))
+    fresh = build(data).preprocess(padded_diffraction_intensities_shape=(32, 32))
+    np.testing.assert_array_equal(ptycho.scan_positions_angstrom, fresh.scan_positions_angstrom)
+    losses = [
+        p.reconstruct(1, one_state_iter=2, progress_bar=False).error_iterations for p in (ptycho, fresh)
+    ]
+    assert losses[0] == losses[1]
+
+
 def test_columns_appear_where_the_truth_says(data):
     from caviar_kit.simulation import ground_truth
 
