@@ -190,7 +190,7 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
             Show iterations, loss and time left.
         **settings
             Further fields of :class:`caviar_kit.multislice.FitSettings`: ``object_type``, ``optimizer``
-            ("lbfgs" or "adam"), ``fit_probe``, ...
+            ("lbfgs" or "adam"), ``refine``, ...
 
         Returns
         -------
