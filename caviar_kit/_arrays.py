@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import emdfile
 import numpy as np
 
+from caviar_kit._py4dstem import import_py4dstem
+
 __all__ = ["images", "vectors"]
+
+_py4dstem: Any = import_py4dstem()  # with the classes of emdfile
 
 
 def images(data: np.ndarray, axes: Sequence[str], sampling: Sequence[float] | np.ndarray) -> Any:
@@ -17,7 +20,7 @@ def images(data: np.ndarray, axes: Sequence[str], sampling: Sequence[float] | np
     Without steps of their own emdfile would cut the other units to the length of the longest, "p".
     """
     counted = len(axes)
-    return emdfile.Array(
+    return _py4dstem.Array(
         data,
         dims=[1] * counted + [float(step) for step in sampling],
         dim_names=[*axes, "y", "x"],
@@ -27,7 +30,7 @@ def images(data: np.ndarray, axes: Sequence[str], sampling: Sequence[float] | np
 
 def vectors(data: np.ndarray, axes: Sequence[str], units: str = "A") -> Any:
     """Positions, displacements and the like, whose axes only count."""
-    return emdfile.Array(
+    return _py4dstem.Array(
         data,
         units=units,
         dims=[1] * data.ndim,

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import emdfile
 import numpy as np
 from numpy.typing import ArrayLike
 
 from caviar_kit import validation
 from caviar_kit._metadata import plain
+from caviar_kit._py4dstem import import_py4dstem
 from caviar_kit._storage import Stored, current_versions
 
 __all__ = ["Dataset", "lengths"]
 
+_Custom: Any = import_py4dstem().Custom
 
-class Dataset(Stored, emdfile.Custom):
+
+class Dataset(Stored, _Custom):
     """An array with its origin.
 
     Attributes
@@ -42,7 +44,7 @@ class Dataset(Stored, emdfile.Custom):
             raise ValueError(f"name must be a text without '/', got {name!r}")
         if parameters is not None and not isinstance(parameters, Mapping):
             raise TypeError(f"parameters must be a mapping, got {type(parameters).__name__}")
-        emdfile.Custom.__init__(self, name=name)
+        _Custom.__init__(self, name=name)
         self.parameters: dict[str, Any] = plain("parameters", dict(parameters or {}))
         self.seed = None if seed is None else validation.integer("seed", seed, minimum=0)
         self.loss = None

@@ -28,6 +28,7 @@ class _State:
     initial_positions_px: np.ndarray  # (positions, 2), as preprocess placed them
     loss: tuple[float, ...]
     geometry: dict[str, Any]
+    besides: dict[str, Any]
 
     @property
     def sampling(self) -> np.ndarray:
@@ -39,7 +40,7 @@ class SavedReconstruction(Stored):
 
     _constructor_arguments: dict[str, Any]
     _saved_state: _State | None
-    _include_data: bool
+    _save_datacube: bool  # py4DSTEM's, see its set_save_defaults
     _datacube: Any
     _object: Any
     _unit_probe: np.ndarray
@@ -51,9 +52,15 @@ class SavedReconstruction(Stored):
         new = super().__new__(cls)
         new._constructor_arguments = kwargs
         new._saved_state = None
-        new._include_data = False
         new.versions = current_versions()
         return new
+
+    def _fitted_besides(self) -> dict[str, Any]:
+        """What else the fit found: numbers, texts and arrays by name."""
+        return {}
+
+    def _restore_besides(self, fitted: dict[str, Any]) -> None:
+        """Take what :meth:`_fitted_besides` gave; called after reading and after each preprocess."""
 
     # Writing -------------------------------------------------------------------------------
 
@@ -96,11 +103,11 @@ class SavedReconstruction(Stored):
         if include_data and self._datacube is None:
             raise ValueError("include_data=True needs a datacube: use attach_datacube first")
         self._require_result()
-        self._include_data = include_data
+        default, self._save_datacube = self._save_datacube, include_data
         try:
             write_node(path, self)
         finally:
-            self._include_data = False
+            self._save_datacube = default
 
     def _require_result(self) -> None:
         if not getattr(self, "error_iterations", None):
@@ -122,6 +129,7 @@ class SavedReconstruction(Stored):
                 "rotation_rad": float(me._rotation_best_rad),
                 "transpose": bool(me._rotation_best_transpose),
             },
+            besides=self._fitted_besides(),
         )
 
     def _stored_arrays(self) -> dict[str, Any]:
@@ -134,7 +142,7 @@ class SavedReconstruction(Stored):
             "scan_positions": vectors(positions, ["position", "axis (y, x)"]),
             "loss": vectors(np.array(state.loss), ["iteration"], ""),
         }
-        if self._include_data:
+        if self._save_datacube:
             children["datacube"] = import_py4dstem().DataCube(data=self._datacube.data, name="datacube")
         return children
 
@@ -146,8 +154,9 @@ class SavedReconstruction(Stored):
             "geometry": state.geometry,
             "positions_px": state.positions_px,
             "initial_positions_px": state.initial_positions_px,
+            "fitted_besides": state.besides,
         }
-        if self._include_data:
+        if self._save_datacube:
             known = self._datacube.calibration._params
             record["calibration"] = {key: value for key, value in known.items() if key[0] != "_"}
         return record
@@ -178,6 +187,7 @@ class SavedReconstruction(Stored):
             initial_positions_px=record["initial_positions_px"],
             loss=tuple(arrays["loss"].tolist()),
             geometry=record["geometry"],
+            besides=record["fitted_besides"],
         )
         self.versions = record["versions"]
         self._saved_state = state
@@ -196,6 +206,7 @@ class SavedReconstruction(Stored):
         me._probe, me.probe = np.fft.ifftshift(state.probe, axes=(-2, -1)), state.probe
         self._unit_probe = state.unit_probe
         self.error_iterations, me.error = list(state.loss), state.loss[-1]
+        self._restore_besides(state.besides)
 
     # Resuming ------------------------------------------------------------------------------
 
@@ -210,8 +221,13 @@ class SavedReconstruction(Stored):
         state = self._saved_state
         if state is None:
             return
-        self._check_resumable(state)
         me: Any = self
+        try:
+            self._check_resumable(state)
+        except ValueError:
+            me._preprocessed = False
+            self._show_saved(state)
+            raise
         scale = np.sqrt(np.float32(me._mean_diffraction_intensity / np.prod(state.unit_probe.shape[-2:])))
         me._object, me.object = state.object, state.object
         self._unit_probe = state.unit_probe
@@ -221,6 +237,7 @@ class SavedReconstruction(Stored):
         if not np.array_equal(state.positions_px, state.initial_positions_px):  # they were refined
             me._positions_px = state.positions_px
             me._model = me._make_model()
+        self._restore_besides(state.besides)
 
     def _check_resumable(self, state: _State) -> None:
         me: Any = self

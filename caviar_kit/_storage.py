@@ -9,12 +9,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import emdfile
 import numpy as np
 
 from caviar_kit._metadata import plain, revived
+from caviar_kit._py4dstem import import_py4dstem
 
 __all__ = ["FORMAT", "SUFFIXES", "Stored", "current_versions", "write_node"]
+
+_py4dstem: Any = import_py4dstem()  # with the classes of emdfile
 
 FORMAT = 1  # raise it when an older kit could no longer read what is written
 SUFFIXES = (".h5", ".hdf5", ".emd", ".py4dstem")  # those that py4DSTEM.read accepts
@@ -57,8 +59,8 @@ class Stored:
             "checksums": {name: _checksum(child.data) for name, child in children.items()},
             **self._stored_record(),
         }
-        self.metadata = emdfile.Metadata(_RECORD, plain(self.name, record))
-        node = emdfile.Node.to_h5(self, group)
+        self.metadata = _py4dstem.Metadata(_RECORD, plain(self.name, record))
+        node = _py4dstem.Node.to_h5(self, group)
         for name, child in children.items():
             child.name = name
             child.to_h5(node).attrs["emd_group_type"] = "custom_array"
@@ -76,7 +78,7 @@ class Stored:
         where = f"{group.name} ({cls.__name__})"
         try:
             record: dict[str, Any] = revived(
-                emdfile.Metadata.from_h5(group["metadatabundle"][_RECORD])._params
+                _py4dstem.Metadata.from_h5(group["metadatabundle"][_RECORD])._params
             )
             known = int(record["format"])
         except Exception as error:  # emdfile raises bare Exceptions
@@ -140,7 +142,7 @@ def write_node(path: str | os.PathLike[str], node: Any) -> None:
     partial = target.with_name(f".{target.name}.{os.getpid()}.part")
     alone = node.root is None
     try:
-        emdfile.save(partial, node, mode="o", tree=True)
+        _py4dstem.save(partial, node, mode="o", tree=True)
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)

@@ -42,6 +42,8 @@ def read(path: str | os.PathLike[str], datapath: str | None = None) -> Any:
     """
     if not isinstance(path, (str, os.PathLike)):
         raise TypeError(f"path must be a text or a Path, got {type(path).__name__}")
+    if datapath is not None and not isinstance(datapath, str):
+        raise TypeError(f"datapath must be a text, got {type(datapath).__name__}")
     file = Path(path)
     if not file.exists():
         raise FileNotFoundError(f"there is no file {file}")
