@@ -12,6 +12,7 @@ from caviar_kit.simulation import Experiment, coherent, scan, silicon_sigma9_sna
 from tests.processes import WITHOUT_THE_KIT, run_python
 
 QUIET = {"force_com_rotation": 0, "force_com_transpose": False}
+FIT = {"one_state_iter": 6, "progress_bar": False, "fit_probe": True}
 NAME = "mixed_object_multislice_reconstruction"
 
 GO_ON = """
@@ -25,7 +26,7 @@ as_read = {"class": type(read).__name__, "losses": read.error_iterations, "seed"
            "versions": read.versions, "positions": read.scan_positions_angstrom.tolist()}
 np.savez(f"{folder}/as_read.npz", object=read.object, probe=read.probe)
 read.attach_datacube(ck.read(f"{folder}/cube.h5")).preprocess(force_com_rotation=0, force_com_transpose=False)
-read.reconstruct(max_iter=3, reset=False, progress_bar=False)
+read.reconstruct(max_iter=3, reset=False, progress_bar=False, fit_probe=True)
 np.save(f"{folder}/later.npy", read.object)
 print(json.dumps({**as_read, "later": read.error_iterations}))
 """
@@ -68,7 +69,7 @@ def build(experiment, **changes):
 
 @pytest.fixture(scope="module")
 def fit(experiment):
-    return build(experiment).preprocess(**QUIET).reconstruct(4, one_state_iter=6, progress_bar=False)
+    return build(experiment).preprocess(**QUIET).reconstruct(4, **FIT)
 
 
 @pytest.fixture(scope="module")
@@ -96,8 +97,8 @@ def test_a_new_process_reads_it_and_goes_on_as_if_nothing_had_happened(experimen
     assert len(after) == 3
     assert after[0] <= before * (1 + 1e-6)
     assert after[-1] < before
-    here = build(experiment).preprocess(**QUIET).reconstruct(4, one_state_iter=6, progress_bar=False)
-    here.reconstruct(max_iter=3, reset=False, progress_bar=False)
+    here = build(experiment).preprocess(**QUIET).reconstruct(4, **FIT)
+    here.reconstruct(max_iter=3, reset=False, progress_bar=False, fit_probe=True)
     np.testing.assert_array_equal(np.load(folder / "later.npy"), here.object)
 
 
@@ -172,7 +173,7 @@ def test_without_data_the_fit_says_what_to_do(folder):
 
 def test_starting_afresh_forgets_what_was_read(experiment, fit, folder):
     read = ck.read(folder / "fit.h5").attach_datacube(experiment[0]).preprocess(**QUIET)
-    read.reconstruct(4, one_state_iter=6, progress_bar=False)
+    read.reconstruct(4, **FIT)
     np.testing.assert_array_equal(read.object, fit.object)
     assert read.error_iterations == fit.error_iterations
 
