@@ -18,6 +18,7 @@ import scipy.fft
 from caviar_kit import multislice, validation
 from caviar_kit._py4dstem import datacube as make_datacube
 from caviar_kit._py4dstem import import_py4dstem
+from caviar_kit._saved import SavedReconstruction
 from caviar_kit.backend import resolve_device, to_numpy
 from caviar_kit.detector import DetectorFrame, check_patterns, find_origin
 from caviar_kit.illumination import check_illumination, ideal_aperture, unit_probe
@@ -30,7 +31,7 @@ _Parent: Any = import_py4dstem().process.phase.MixedstateMultislicePtychography
 _ComplexProbe: Any = import_py4dstem().process.phase.utils.ComplexProbe
 
 
-class Py4DSTEMAdapter(_Parent):
+class Py4DSTEMAdapter(SavedReconstruction, _Parent):
     """Preparation by py4DSTEM, with what its precision or its assumptions would cost done here."""
 
     _datacube: Any
@@ -134,6 +135,7 @@ class Py4DSTEMAdapter(_Parent):
         self.error_iterations: list[float] = []
         self._model = self._make_model()
         self._unit_probe = unit_probe(self._probe)
+        self._resume()
         return self
 
     def _pattern_origin(self, forced: Sequence[float] | None) -> tuple[float, float]:
