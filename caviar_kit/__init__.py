@@ -20,6 +20,8 @@ _EXPORTS = {
     "displacements": "caviar_kit.vibrations.correlations",
     "greens_tensor": "caviar_kit.vibrations.correlations",
     "match_atoms": "caviar_kit.vibrations.matching",
+    "correlation_offset": "caviar_kit.vibrations.offset",
+    "subtract_offset": "caviar_kit.vibrations.offset",
     "compare_correlations": "caviar_kit.vibrations.similarity",
     "EnsembleResult": "caviar_kit.results",
     "load_result": "caviar_kit.results",
@@ -40,12 +42,14 @@ if TYPE_CHECKING:
     from caviar_kit.vibrations.atoms import find_atoms, track_atoms
     from caviar_kit.vibrations.correlations import displacements, greens_tensor
     from caviar_kit.vibrations.matching import match_atoms
+    from caviar_kit.vibrations.offset import correlation_offset, subtract_offset
     from caviar_kit.vibrations.similarity import compare_correlations
 
 __all__ = [
     "EnsembleResult",
     "MixedObjectMultislicePtychography",
     "compare_correlations",
+    "correlation_offset",
     "displacements",
     "find_atoms",
     "greens_tensor",
@@ -55,6 +59,7 @@ __all__ = [
     "measure",
     "plot",
     "simulation",
+    "subtract_offset",
     "track_atoms",
     "widgets",
 ]
