@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 from caviar_kit._py4dstem import datacube
 from caviar_kit.multislice.gradient import Evaluator
@@ -155,7 +156,7 @@ def test_source_equals_mixed_probe_modes():
     offsets = (np.arange(len(kernel)) - border) * step / pixel
     rows, columns = np.indices((1 + 2 * border, 2 + 2 * border))
     positions = 16 + np.stack([rows.ravel(), columns.ravel()], axis=1) * step / pixel
-    transmission = np.exp(1j * rng.random((2, 2, 40, 40)))
+    transmission = np.exp(1j * gaussian_filter(6 * rng.random((2, 2, 40, 40)), (0, 0, 1.5, 1.5)))
     y, x = (np.indices(window) - 12) * pixel
     probe = np.exp(-(2.5 - 0.5j) * (y**2 + x**2))[None] / 3  # does not reach the window's edge
 
