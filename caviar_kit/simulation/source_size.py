@@ -25,7 +25,7 @@ from caviar_kit.simulation.experiment import Experiment, source_width
 __all__ = ["SourcePoints", "apply_source_size", "gaussian_weights", "largest_step"]
 
 _SIGMAS_PER_FWHM = 2 * math.sqrt(2 * math.log(2))
-_REACH = 3.0  # in rms widths of the source: amplitude loss 2e-10 of the beam for 0.47 Å, defocus 150 Å
+_REACH = 3.0  # in rms widths of the source; amplitude loss 2e-10 of the beam (benchmarks/source_step.py)
 _LARGEST_STEP = 1.05  # in rms widths: sums of a Gaussian at such steps are exact to 3e-8
 _ROUNDING = 1e-6
 

@@ -105,6 +105,8 @@ def test_bias_on_silicon_is_what_the_documentation_says():
     assert (len(tutorial.positions), len(paper.positions)) == (12, 71)
     bias = [1e4 * ck.correlation_offset(t.greens_tensor, t.positions) for t in (tutorial, paper)]
     np.testing.assert_allclose(bias, [[2.3, 7.2], [-0.7, 5.4]], atol=0.06)
+    blind = [1e4 * ck.correlation_offset(t.greens_tensor) for t in (tutorial, paper)]
+    np.testing.assert_allclose(blind, [[3.4, 6.7], [-1.2, 2.9]], atol=0.06)
     own = [1e4 * np.diag(tutorial.greens_tensor[:, a, :, a]).mean() for a in (0, 1)]
     np.testing.assert_allclose(own, [32, 39], atol=0.6)
 
