@@ -88,6 +88,11 @@ class Experiment:
                 f"need {self.window_angstrom - 2 * self._margin_angstrom:.1f} Å; "
                 "enlarge the window (with grid_points), or reduce the scan or defocus_angstrom"
             )
+        if self.source_fwhm_angstrom > self.window_angstrom / 4:
+            raise ValueError(
+                f"source_fwhm_angstrom must be at most {self.window_angstrom / 4:g}, a quarter of the window "
+                f"[Å], got {self.source_fwhm_angstrom:g}; was it given in picometres?"
+            )
         for line in self.advice():
             warnings.warn(line, UserWarning, stacklevel=3)
 

@@ -7,6 +7,7 @@ doi:10.1038/nature11806; Gaussian weights over neighbouring patterns: CAVIAR, ar
 The integral is a sum over a grid of positions, and the grid must be fine enough. I₀(k, r) is the square
 of a wave made of plane waves within the aperture α, so its Fourier transform in r ends at 2α/λ; a step of
 λ/4α (0.21 Å at 200 kV and 30 mrad) samples it. With 0.5 Å, Gaussian weights do not make a Gaussian source.
+A much narrower source takes few Gauss-Hermite points around each position instead.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ __all__ = ["SourcePoints", "apply_source_size", "gaussian_weights", "largest_ste
 _SIGMAS_PER_FWHM = 2 * math.sqrt(2 * math.log(2))
 _REACH = 3.0  # in rms widths of the source; amplitude loss 2e-10 of the beam (benchmarks/source_step.py)
 _LARGEST_STEP = 1.05  # in rms widths: sums of a Gaussian at such steps are exact to 3e-8
+_NODES = 5  # of Gauss and Hermite, for a source narrower than that: amplitude loss below 4e-8
 _ROUNDING = 1e-6
 
 
@@ -68,16 +70,10 @@ class SourcePoints:
 
     @classmethod
     def of(cls, experiment: Experiment) -> SourcePoints:
-        """A grid over the scan: a whole fraction of its step, and a border for the outermost positions."""
-        fwhm, step, division = experiment.source_fwhm_angstrom, experiment.scan_step_angstrom, 1
-        if fwhm > 0:
-            division = math.ceil(step / largest_step(fwhm, experiment) - _ROUNDING)
-        kernel = gaussian_weights(fwhm, step / division)
-        along_y, along_x = (_windows(count, division, kernel) for count in experiment.scan_shape)
-        border = len(kernel) // 2
-        axes = [(np.arange(w.shape[1]) - border) * (step / division) for w in (along_y, along_x)]
-        positions = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 2)
-        return cls(positions, sparse.csc_array(sparse.kron(along_y, along_x, format="csc")))
+        """Points for the scan, shared by neighbouring positions where the source is wide enough for that."""
+        y, x = (_points(count, experiment) for count in experiment.scan_shape)
+        positions = np.stack(np.meshgrid(y[0], x[0], indexing="ij"), axis=-1).reshape(-1, 2)
+        return cls(positions, sparse.csc_array(sparse.kron(y[1], x[1], format="csc")))
 
     def add(self, mean: np.ndarray, first: int, patterns: np.ndarray) -> None:
         """Add ``patterns`` (n, Qy, Qx) of points ``first`` … to ``mean`` (scan positions, Qy, Qx)."""
@@ -85,6 +81,19 @@ class SourcePoints:
         lit = np.unique(share.indices)
         part = share.tocsr()[lit].astype(mean.dtype) @ patterns.reshape(len(patterns), -1)
         mean[lit] += part.reshape(len(lit), *mean.shape[1:])
+
+
+def _points(count: int, experiment: Experiment) -> tuple[np.ndarray, sparse.coo_array]:
+    """Points along one axis (points,) [Å] and their weights (count, points)."""
+    fwhm, step = experiment.source_fwhm_angstrom, experiment.scan_step_angstrom
+    sigma, finest = fwhm / _SIGMAS_PER_FWHM, largest_step(math.inf, experiment)
+    if _LARGEST_STEP * sigma < finest:  # a grid would be finer than the intensity needs
+        nodes, weights = np.polynomial.hermite_e.hermegauss(_NODES if fwhm > 0 else 1)
+        places = np.arange(count)[:, None] * step + nodes * sigma
+        return places.ravel(), _windows(count, len(nodes), weights / weights.sum())
+    division = math.ceil(step / finest - _ROUNDING)
+    matrix = _windows(count, division, kernel := gaussian_weights(fwhm, step / division))
+    return (np.arange(matrix.shape[1]) - len(kernel) // 2) * (step / division), matrix
 
 
 def _windows(count: int, division: int, kernel: np.ndarray) -> sparse.coo_array:

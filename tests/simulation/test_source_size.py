@@ -147,6 +147,27 @@ def test_source_in_the_scan_equals_weights_over_neighbouring_patterns(silicon, b
     np.testing.assert_allclose(cube.data[::3, ::3], blurred, rtol=1e-4, atol=1e-9)
 
 
+@pytest.mark.parametrize("fwhm", [0.15, 0.4])
+def test_a_narrow_source_takes_few_points(silicon, fwhm):
+    narrow = replace(TINY, scan_shape=(1, 2), source_fwhm_angstrom=fwhm)
+    points = SourcePoints.of(narrow)
+    assert len(points.positions_angstrom) == 25 * 2
+    np.testing.assert_allclose(
+        points.weights @ points.positions_angstrom, narrow.scan_positions_angstrom, atol=1e-12
+    )
+    step = 0.6 / math.ceil(0.6 / (0.4 * fwhm))
+    reach = len(gaussian_weights(fwhm, step)) // 2
+    fine = replace(
+        TINY, scan_step_angstrom=step, scan_shape=(1 + 2 * reach, 1 + 2 * reach), source_fwhm_angstrom=0
+    )
+    fine = replace(fine, centre_angstrom=narrow.scan_origin_angstrom)
+    other = replace(narrow, scan_shape=(1, 1), centre_angstrom=narrow.scan_origin_angstrom)
+    wanted = apply_source_size(scan(silicon, fine), fwhm, experiment=fine).data
+    assert amplitude_loss(scan(silicon, other).data, wanted) < 1e-7
+    coherent = scan(silicon, replace(other, source_fwhm_angstrom=0)).data
+    assert amplitude_loss(coherent, wanted) > 1e-6
+
+
 def test_source_equals_mixed_probe_modes():
     """Shifted probes with their weights as intensities, in one mixed-mode model, and blurred data."""
     rng = np.random.default_rng(5)
