@@ -47,9 +47,9 @@ class Atomicity:
     Parameters
     ----------
     weight : float
-        Fraction of the beam per Å², 0 or more. V is about 0.1 Å² and the hidden part of it, the
-        thermal variance that is missing, about 0.003 Å²; begin with a weight of
-        1e-5 and compare the misfit with the one without.
+        Fraction of the beam per Å², 0 or more. V is about 0.03 Å² in a disc of 0.6 Å, the hidden part
+        of it, the thermal variance that is missing, a tenth of that; begin with a weight of
+        1e-6 and compare the misfit with the one without.
     positions_angstrom : (atoms, 2) array
         Mean positions, y then x [Å], pixel (0, 0) is the origin (as from `caviar_kit.find_atoms`).
     sampling : (y, x)
@@ -57,9 +57,9 @@ class Atomicity:
     radius_angstrom : float
         Radius of the disc [Å], below half the shortest distance: discs that share an atom pull
         neighbours together.
-    target_angstrom2 : float
-        V of an atom at rest [Å²], nothing is gained below it. 0 pulls without end, as
-        atoms have a width from their potential and from the resolution.
+    target_angstrom2 : float or (atoms,) array
+        V of an atom at rest [Å²], for all or for each; nothing is gained below it. 0 pulls without
+        end, though atoms have a width from their potential and from the resolution. See `variances`.
     floor : float
         Phase of an atom that counts as none [rad Å²].
 
@@ -73,15 +73,13 @@ class Atomicity:
     positions_angstrom: np.ndarray
     sampling: tuple[float, float]
     radius_angstrom: float = 0.6
-    target_angstrom2: float = 0.0
+    target_angstrom2: float | np.ndarray = 0.0
     floor: float = 2e-3
 
     def __post_init__(self) -> None:
         validation.number("weight", self.weight, minimum=0)
         positions = validation.as_array("positions_angstrom", self.positions_angstrom, shape=(None, 2))
-        positions = positions.astype(np.float64)
-        positions.setflags(write=False)
-        object.__setattr__(self, "positions_angstrom", positions)
+        object.__setattr__(self, "positions_angstrom", positions.astype(np.float64))
         object.__setattr__(self, "sampling", check_sampling(self.sampling))
         validation.number(
             "radius_angstrom",
@@ -90,7 +88,11 @@ class Atomicity:
             unit="Å",
             hint="the disc must be two pixels wide on either side",
         )
-        validation.number("target_angstrom2", self.target_angstrom2, minimum=0, unit="Å²")
+        targets = () if np.ndim(self.target_angstrom2) == 0 else (len(positions),)
+        target = validation.as_array("target_angstrom2", self.target_angstrom2, shape=targets)
+        if (target < 0).any():
+            raise ValueError(f"target_angstrom2 must be at least 0 [Å²], got {target.min():g}")
+        object.__setattr__(self, "target_angstrom2", target.astype(np.float64))
         validation.number("floor", self.floor, minimum=0, open_minimum=True, unit="rad Å²")
 
     def variances(self, field: Array) -> Array:
@@ -113,7 +115,7 @@ class Atomicity:
         xp = array_module(field)
         mass, variance, squared, weights = self._moments(field)
         gate, gate_slope = _gate(xp, mass, self.floor)
-        hinge, hinge_slope = _hinge(xp, variance - self.target_angstrom2)
+        hinge, hinge_slope = _hinge(xp, variance - xp.asarray(self.target_angstrom2))
         # ∂V/∂ψ = w (|r - c|² - V) dA / m and ∂m/∂ψ = w dA, then ψ = φ - background
         area = self.sampling[0] * self.sampling[1]
         by_variance = (gate * hinge_slope / xp.where(mass > 0, mass, 1))[..., None, None]

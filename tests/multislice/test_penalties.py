@@ -252,6 +252,16 @@ def test_nothing_is_gained_below_the_target():
     assert value == pytest.approx(2 * 0.25**2 - 0.05, rel=2e-3)
 
 
+def test_every_atom_can_have_its_own_target():
+    field = some_field()
+    at_rest = Atomicity(1.0, ATOMS, SAMPLING, 0.7).variances(field).max(axis=0) + 2e-3
+    assert Atomicity(1.0, ATOMS, SAMPLING, 0.7, target_angstrom2=at_rest).value_and_gradient(field)[0] == 0
+    at_rest[0] = 0
+    one = Atomicity(1.0, ATOMS, SAMPLING, 0.7, target_angstrom2=at_rest).value_and_gradient(field)[0]
+    alone = Atomicity(1.0, ATOMS[:1], SAMPLING, 0.7).value_and_gradient(field)[0]
+    assert one == pytest.approx(alone / 3, rel=1e-12)  # a mean over the atoms
+
+
 def test_atoms_without_phase_are_let_go():
     penalty = Atomicity(1.0, MIDDLE, (0.1, 0.08), 0.6)
     shape = gaussian_atoms(MIDDLE, 0.25)
@@ -306,6 +316,7 @@ def test_bad_fields_are_refused(name, field, error):
         (lambda: Atomicity(1.0, ATOMS * math.nan, SAMPLING), ValueError, "positions_angstrom"),
         (lambda: Atomicity(1.0, ATOMS, SAMPLING, 0.2), ValueError, "radius_angstrom"),
         (lambda: Atomicity(1.0, ATOMS, SAMPLING, target_angstrom2=-0.1), ValueError, "target_angstrom2"),
+        (lambda: Atomicity(1.0, ATOMS, SAMPLING, target_angstrom2=[0.1] * 2), ValueError, "target_angstrom2"),
         (lambda: Atomicity(1.0, ATOMS, SAMPLING, floor=0.0), ValueError, "floor"),
     ],
 )
