@@ -25,22 +25,26 @@ __all__ = ["Atomicity"]
 Array = Any
 
 _NAMED_AT_MOST = 8
+_REACH = 1.4  # radii: where the ring for the background ends
 
 
 @dataclass(frozen=True, eq=False)
 class Atomicity:
     """Mean variance of the atoms inside the states; phase objects only.
 
-    For state s and atom i, φ summed over the slices, in a soft disc w(r) around the atom's mean
-    position (1 up to half the radius, then cos² to 0):
+    For state s and atom i, φ summed over the slices, in a Gaussian disc w(r) around the atom's
+    mean position (standard deviation a third of the radius, let down to 0 at the radius):
 
         ψ = φ - Σ v φ / Σ v,  m = Σ w ψ dA,  c = Σ w ψ r dA / m,  V_si = Σ w ψ |r - c|² dA / m
 
         penalty = weight · mean_si g(m) h(V_si - target)
 
-    The background ψ subtracts is the mean over the rim of the disc, v = w (1 - w): a constant phase
-    is not observable and must not be a way to a small V. V holds both axes, 2 σ² for a Gaussian
-    well inside the disc. c minimises Σ w ψ |r - c|², so its derivative drops out.
+    The background is the mean over a ring v at 0.9 radii, up to 1.4: a constant phase is not
+    observable and must not be a way to a small V. c minimises Σ w ψ |r - c|², so its derivative
+    drops out. A disc with a flat top and an edge would reward displacement for its own sake, as it
+    cuts into the tail of an atom that moves. The product of two Gaussians keeps its width wherever
+    they are, so what the cut at the radius leaves of this reward is small: a Gaussian atom of variance σ² per axis has 1/V = 1/(2 σ²) + 1/(2 s²), s = radius / 3,
+    displaced or not. V holds both axes.
     Two guards keep the penalty smooth and never negative: g = m⁴ / (m² + floor²)², 0 for m ≤ 0,
     lets an atom without phase go; h(x) = x above 1e-3 Å², a parabola to 0 at -1e-3 Å².
 
@@ -48,15 +52,15 @@ class Atomicity:
     ----------
     weight : float
         Fraction of the beam per Å², 0 or more. V is about 0.03 Å² in a disc of 0.6 Å, the hidden part
-        of it, the thermal variance that is missing, a tenth of that; begin with a weight of
+        of it, thermal variance that is missing from the displacements, a tenth of that; begin with
         1e-6 and compare the misfit with the one without.
     positions_angstrom : (atoms, 2) array
         Mean positions, y then x [Å], pixel (0, 0) is the origin (as from `caviar_kit.find_atoms`).
     sampling : (y, x)
         Pixel size [Å].
     radius_angstrom : float
-        Radius of the disc [Å], below half the shortest distance: discs that share an atom pull
-        neighbours together.
+        Radius of the disc [Å], below half the shortest distance: a neighbour in the disc would
+        be pulled towards its middle.
     target_angstrom2 : float or (atoms,) array
         V of an atom at rest [Å²], for all or for each; nothing is gained below it. 0 pulls without
         end, though atoms have a width from their potential and from the resolution. See `variances`.
@@ -109,7 +113,7 @@ class Atomicity:
         TypeError
             If ``field`` is complex.
         ValueError
-            If its shape is wrong, or the disc of an atom leaves it (the message names those atoms).
+            If its shape is wrong, or the ring of an atom leaves it (the message names those atoms).
         """
         check_field(field, (None, None, None, None), complex_allowed=False)
         xp = array_module(field)
@@ -121,7 +125,7 @@ class Atomicity:
         by_variance = (gate * hinge_slope / xp.where(mass > 0, mass, 1))[..., None, None]
         spread = squared - variance[..., None, None]
         slope = area * weights * (by_variance * spread + (gate_slope * hinge)[..., None, None])
-        slope -= self._rim(weights) * slope.sum(axis=(-2, -1), keepdims=True)
+        slope -= xp.asarray(self._ring) * slope.sum(axis=(-2, -1), keepdims=True)
         scale = self.weight / mass.size
         gradient = self._scatter(scale * slope, field)
         return scale * float((gate * hinge).sum()), gradient
@@ -132,7 +136,7 @@ class Atomicity:
         self._refuse_outside(field.shape[-2:])
         window, y, x = (xp.asarray(part) for part in self._windows)
         cut = self._gather(field.sum(axis=1, dtype=np.float64))
-        cut = cut - (self._rim(window) * cut).sum(axis=(-2, -1), keepdims=True)
+        cut = cut - (xp.asarray(self._ring) * cut).sum(axis=(-2, -1), keepdims=True)
         weighted = window * cut * (self.sampling[0] * self.sampling[1])
         mass = weighted.sum(axis=(-2, -1))
         safe = xp.where(mass > 0, mass, 1)
@@ -148,7 +152,7 @@ class Atomicity:
     @cached_property
     def _reach(self) -> np.ndarray:
         """Pixels from the middle of a window to its edge, int (2,)."""
-        return np.ceil(self.radius_angstrom / np.array(self.sampling) + 0.5).astype(int)
+        return np.ceil(_REACH * self.radius_angstrom / np.array(self.sampling) + 0.5).astype(int)
 
     @cached_property
     def _windows(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -159,14 +163,17 @@ class Atomicity:
             for a in (0, 1)
         ]
         y, x = axes[0][:, :, None], axes[1][:, None, :]
-        fall = np.clip(2 * np.hypot(y, x) / self.radius_angstrom - 1, 0, 1)
-        return np.cos(math.pi / 2 * fall) ** 2, y, x
+        r = np.hypot(y, x) / self.radius_angstrom
+        fall = np.clip((r - 0.7) / 0.3, 0, 1)
+        return np.exp(-((3 * r) ** 2) / 2) * np.cos(math.pi / 2 * fall) ** 2, y, x
 
-    @staticmethod
-    def _rim(window: Array) -> Array:
-        """Normalised weights of the background, (atoms, y, x)."""
-        rim = window * (1 - window)
-        return rim / rim.sum(axis=(-2, -1), keepdims=True)
+    @cached_property
+    def _ring(self) -> np.ndarray:
+        """Weights of the background, their sum 1, (atoms, y, x)."""
+        _, y, x = self._windows
+        r = np.hypot(y, x) / self.radius_angstrom
+        ring = np.where(r < _REACH, np.exp(-(((r - 0.9) / 0.15) ** 2) / 2), 0)
+        return ring / ring.sum(axis=(-2, -1), keepdims=True)
 
     def _gather(self, image: Array) -> Array:
         """Windows of ``image`` (states, y, x): (states, atoms, y, x)."""
@@ -174,7 +181,7 @@ class Atomicity:
         rows, columns = (self._corners[:, [a]] + np.arange(sides[a]) for a in (0, 1))
         xp = array_module(image)
         height, width = image.shape[-2:]
-        # windows may hang over the edge by a pixel where w = 0: clip, what is read there is not used
+        # windows may hang over the edge by a pixel where w = v = 0: clip, what is read there is not used
         rows, columns = np.clip(rows, 0, height - 1), np.clip(columns, 0, width - 1)
         return image[:, xp.asarray(rows)[:, :, None], xp.asarray(columns)[:, None, :]]
 
@@ -192,13 +199,13 @@ class Atomicity:
 
     def _refuse_outside(self, shape: Sequence[int]) -> None:
         last = (np.array(shape) - 1) * self.sampling
-        at, radius = self.positions_angstrom, self.radius_angstrom
+        at, radius = self.positions_angstrom, _REACH * self.radius_angstrom
         outside = np.flatnonzero(((at - radius < -1e-9) | (at + radius > last + 1e-9)).any(axis=1))
         if outside.size:
             named = outside[:_NAMED_AT_MOST].tolist()
             more = f" and {outside.size - len(named)} more" if outside.size > len(named) else ""
             raise ValueError(
-                f"positions_angstrom: the disc of radius {radius:g} Å leaves the field "
+                f"positions_angstrom: the ring of radius {radius:.3g} Å leaves the field "
                 f"of {tuple(shape)} pixels for atoms {named}{more}; "
                 "leave these atoms out or use a smaller radius"
             )

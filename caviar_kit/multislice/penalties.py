@@ -71,9 +71,9 @@ def total_penalty(penalties: Iterable[Penalty], field: Array) -> tuple[float, Ar
 class Positivity:
     """Potentials are positive: weight · mean of min(φ, 0)² [rad²]; phase objects only.
 
-    A constant phase is not observable, so this also fixes the zero of the phase. With phases of
-    tenths of a radian and negative parts of hundredths the mean is about 1e-5 rad²: begin with a
-    weight of 1e-2; 1 is nearly a hard limit.
+    A constant phase is not observable, so this also fixes the zero of the phase. Where a tenth of
+    the pixels is negative by a hundredth of a radian, the mean is 1e-5 rad²: begin with a
+    weight of 1e-2.
 
     Parameters
     ----------
@@ -157,15 +157,16 @@ class StateVariance:
 
     weight · mean over slices and pixels of (1/S) Σ_s |H (f_s - mean_s f)|², H = F⁻¹ [k ≥ cutoff] F.
     Zero for one state. It holds down what differs between the states at a scale finer than
-    1 / cutoff, noise above all; what is common to all states is untouched. A displacement u of
-    an atom f shows as u · ∇f, so a cutoff below the atom's own frequencies takes the vibration
-    itself away: keep it above about 1 / (width of an atom).
+    1 / cutoff, noise above all; what is common to all states is untouched. But a displacement u
+    of an atom f shows as -u · ∇f, variance too: a low cutoff takes the vibration away, a high
+    one its finest part, which makes atoms of displaced states look narrower and further out.
+    docs/constraints.md has figures; correlations are nearly unchanged at 1.5 / Å in silicon.
 
     Parameters
     ----------
     weight : float
-        Fraction of the beam per rad², 0 or more. Thermal differences of light columns are about
-        1e-3 rad², of which little lies above 2 / Å: begin with 1e-3.
+        Fraction of the beam per rad², 0 or more. Thermal differences of silicon columns are about
+        2e-4 rad²: begin with 1e-3.
     cutoff : float
         [1/Å]; 0 takes the whole variance.
     sampling : (y, x)
