@@ -43,8 +43,8 @@ class Atomicity:
     observable and must not be a way to a small V. c minimises Σ w ψ |r - c|², so its derivative
     drops out. A disc with a flat top and an edge would reward displacement for its own sake, as it
     cuts into the tail of an atom that moves. The product of two Gaussians keeps its width wherever
-    they are, so what the cut at the radius leaves of this reward is small: a Gaussian atom of variance σ² per axis has 1/V = 1/(2 σ²) + 1/(2 s²), s = radius / 3,
-    displaced or not. V holds both axes.
+    they are, so little of this reward is left: a Gaussian atom of variance σ² per axis has
+    1/V = 1/(2 σ²) + 1/(2 s²), s = radius / 3, displaced or not. V holds both axes.
     Two guards keep the penalty smooth and never negative: g = m⁴ / (m² + floor²)², 0 for m ≤ 0,
     lets an atom without phase go; h(x) = x above 1e-3 Å², a parabola to 0 at -1e-3 Å².
 

@@ -206,7 +206,7 @@ MIDDLE = np.array([[3.03, 2.77]])
 
 @pytest.mark.parametrize("sigma", [0.15, 0.25])
 def test_a_gaussian_atom_has_its_own_variance(sigma):
-    penalty = Atomicity(2.0, MIDDLE, (0.1, 0.08), 1.9)
+    penalty = Atomicity(2.0, MIDDLE, (0.1, 0.08), 1.9, floor=1e-5)
     field = gaussian_atoms(MIDDLE, sigma) + 0.7  # on a background
     expected = 2 / (1 / sigma**2 + 1 / (1.9 / 3) ** 2)  # seen through the Gaussian disc
     np.testing.assert_allclose(penalty.variances(field), expected, rtol=1e-3)
