@@ -53,7 +53,7 @@ class Atomicity:
     weight : float
         Fraction of the beam per Å², 0 or more. V is about 0.03 Å² in a disc of 0.6 Å, the hidden part
         of it, thermal variance that is missing from the displacements, a tenth of that; begin with
-        1e-6 and compare the misfit with the one without.
+        1e-5 and compare the misfit with the one without.
     positions_angstrom : (atoms, 2) array
         Mean positions, y then x [Å], pixel (0, 0) is the origin (as from `caviar_kit.find_atoms`).
     sampling : (y, x)

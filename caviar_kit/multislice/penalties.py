@@ -107,7 +107,7 @@ class TotalVariation:
     ----------
     weight : float
         Fraction of the beam per rad/Å, 0 or more. The mean slope of atoms is about 0.1 rad/Å:
-        begin with 1e-6.
+        begin with 1e-5.
     epsilon : float
         Slopes below are smoothed quadratically, above nearly linearly [rad/Å], above 0. Small
         values make edges sharper and L-BFGS slower; 0.05 is a beginning.
