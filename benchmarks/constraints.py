@@ -14,22 +14,25 @@ by ``=weight`` (a soft constraint) or ``=value`` (a hard one: cutoff [1/Å] or b
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 import caviar_kit as ck
-from caviar_kit.multislice import AmplitudeLoss, Evaluator, MultisliceModel, PoissonLoss
+from caviar_kit.multislice import (
+    AmplitudeLoss,
+    Evaluator,
+    FitSettings,
+    MultisliceModel,
+    PoissonLoss,
+    run,
+)
 from caviar_kit.multislice import penalties as soft
 from caviar_kit.multislice import projections as hard
 from caviar_kit.multislice.ensemble import thermal_states
-from caviar_kit.multislice.object_model import PhaseObject
-from caviar_kit.multislice.objective import Objective
 from caviar_kit.multislice.operators import frequency_grid
-from caviar_kit.multislice.optimizers import lbfgs
 from caviar_kit.physics import electron_wavelength
 from tests.vibrations import structures as st
 
@@ -52,14 +55,6 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class Constraint:
-    """A hard part, soft parts, or both."""
-
-    projection: hard.Projection = field(default_factory=hard.Chain)
-    penalties: tuple[soft.Penalty, ...] = ()
-
-
-@dataclass(frozen=True)
 class StateLowPass:
     """Where an infinite weight of `StateVariance` leads: only the mean has frequencies above the cutoff."""
 
@@ -70,28 +65,6 @@ class StateLowPass:
         return mean + self.low_pass.forward(phases - mean)
 
     adjoint = forward
-
-
-class Constrained(Objective):
-    """The misfit of field = P x, and penalties of the field."""
-
-    def __init__(self, constraint: Constraint, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self.constraint = constraint
-
-    def object_unknowns(self, vector: np.ndarray) -> np.ndarray:
-        return self.constraint.projection.forward(super().object_unknowns(vector))
-
-    def loss(self, vector: np.ndarray, positions: Any = None) -> float:
-        penalty, _ = soft.total_penalty(self.constraint.penalties, self.object_unknowns(vector))
-        return super().loss(vector, positions) + penalty
-
-    def loss_and_gradient(self, vector: np.ndarray, positions: Any = None) -> tuple[float, np.ndarray]:
-        loss, gradient = super().loss_and_gradient(vector, positions)
-        phases = self.object_unknowns(vector)
-        penalty, slope = soft.total_penalty(self.constraint.penalties, phases)
-        total = slope + gradient.reshape(phases.shape)
-        return loss + penalty, self.constraint.projection.adjoint(total).ravel()
 
 
 def make_problem(specimen: str, dose: float) -> Problem:
@@ -135,48 +108,29 @@ def simulate(evaluator: Evaluator, transmission: np.ndarray, probe: np.ndarray) 
     return evaluator.intensities(transmission.astype(np.complex64), probe)
 
 
-def make_constraint(name: str, value: float | None, problem: Problem) -> Constraint:
-    """Return the constraint called ``name`` with its usual value, or with ``value``."""
+def make_constraint(name: str, value: float | None, problem: Problem) -> list[Any]:
+    """Return the constraint called ``name`` with its usual value, or with ``value``; none for "none"."""
     shape, pixel = problem.phases.shape, problem.sampling
-    atoms = problem.columns
-    usual, make = {
-        "none": (0, lambda v: Constraint()),
-        "low-pass": (2.0, lambda v: Constraint(hard.LowPass(shape[2:], pixel, v))),
-        "state-low-pass": (
-            1.5,
-            lambda v: Constraint(StateLowPass(hard.LowPass(shape[2:], pixel, v))),
-        ),
-        "wedge": (33.0, lambda v: Constraint(hard.MissingWedge(shape[1:], pixel, GAP, v))),
-        "identical-slices": (0, lambda v: Constraint(hard.IdenticalSlices())),
-        "positivity": (1e-2, lambda v: Constraint(penalties=(soft.Positivity(v),))),
-        "total-variation": (
-            1e-6,
-            lambda v: Constraint(penalties=(soft.TotalVariation(v, 0.05, pixel),)),
-        ),
-        "state-variance": (1e-3, lambda v: Constraint(penalties=(soft.StateVariance(v, 1.5, pixel),))),
-        "state-variance-all": (1e-3, lambda v: Constraint(penalties=(soft.StateVariance(v, 0.0, pixel),))),
-        "soft-wedge": (
-            1e-3,
-            lambda v: Constraint(
-                penalties=(soft.Departure(v, hard.MissingWedge(shape[1:], pixel, GAP, 33.0)),)
-            ),
-        ),
-        "atomicity": (
-            1e-5,
-            lambda v: Constraint(penalties=(soft.Atomicity(v, atoms, pixel, RADIUS),)),
-        ),
-        "atomicity-target": (
-            1e-5,
-            lambda v: Constraint(
-                penalties=(
-                    soft.Atomicity(
-                        v, atoms, pixel, RADIUS, target_angstrom2=widths(problem, problem.at_rest)
-                    ),
-                )
-            ),
-        ),
-    }[name]
-    return make(usual if value is None else value)
+    wedge = hard.MissingWedge(shape[1:], pixel, GAP, value or 33.0)
+
+    def atomicity(weight: float, target: Any = 0.0) -> Any:
+        return soft.Atomicity(weight, problem.columns, pixel, RADIUS, target_angstrom2=target)
+
+    make = {
+        "none": lambda: [],
+        "low-pass": lambda: [hard.LowPass(shape[2:], pixel, value or 2.0)],
+        "state-low-pass": lambda: [StateLowPass(hard.LowPass(shape[2:], pixel, value or 1.5))],
+        "wedge": lambda: [wedge],
+        "identical-slices": lambda: [hard.IdenticalSlices()],
+        "positivity": lambda: [soft.Positivity(value or 1e-2)],
+        "total-variation": lambda: [soft.TotalVariation(value or 1e-6, 0.05, pixel)],
+        "state-variance": lambda: [soft.StateVariance(value or 1e-3, 1.5, pixel)],
+        "state-variance-all": lambda: [soft.StateVariance(value or 1e-3, 0.0, pixel)],
+        "soft-wedge": lambda: [soft.Departure(value or 1e-3, hard.MissingWedge(shape[1:], pixel, GAP, 33.0))],
+        "atomicity": lambda: [atomicity(value or 1e-5)],
+        "atomicity-target": lambda: [atomicity(value or 1e-5, widths(problem, problem.at_rest))],
+    }
+    return make[name]()
 
 
 def widths(problem: Problem, phases: np.ndarray) -> np.ndarray:
@@ -184,13 +138,15 @@ def widths(problem: Problem, phases: np.ndarray) -> np.ndarray:
     return soft.Atomicity(0.0, problem.columns, problem.sampling, RADIUS).variances(phases).mean(axis=0)
 
 
-def fit(problem: Problem, constraint: Constraint, iterations: int) -> tuple[Constrained, np.ndarray]:
-    """Fit from thermal warps of the mean object."""
+def fit(problem: Problem, constraints: list[Any], iterations: int) -> tuple[np.ndarray, float]:
+    """Phases and misfit of a fit from thermal warps of the mean object."""
     mean = problem.phases.mean(axis=0, keepdims=True)
     start = thermal_states(mean, STATES, problem.sampling, rng=np.random.default_rng(1))
-    objective = Constrained(constraint, problem.evaluator, PhaseObject(), start, problem.probe)
-    steps = list(itertools.islice(lbfgs(objective, objective.start), iterations))
-    return objective, steps[-1].vector
+    settings = FitSettings(
+        num_states=STATES, one_state_iter=0, max_iter=iterations, state_gain=1.0, constraints=constraints
+    )
+    *_, last = run(problem.evaluator, problem.probe, settings, initial_object=np.exp(1j * start))
+    return np.angle(last.object), problem.evaluator.loss(last.object, problem.probe)
 
 
 def measure(problem: Problem, phases: np.ndarray) -> dict[str, float]:
@@ -226,15 +182,16 @@ def main() -> None:
     problem = make_problem(options.specimen, options.dose)
     for request in options.constraint:
         name, _, value = request.partition("=")
-        constraint = make_constraint(name, float(value) if value else None, problem)
+        constraints = make_constraint(name, float(value) if value else None, problem)
         figures: dict[str, Any] = {"constraint": request, "specimen": options.specimen, "dose": options.dose}
         if options.apply_only:
-            phases = constraint.projection.forward(problem.phases)
+            phases = hard.Chain(tuple(c for c in constraints if hasattr(c, "forward"))).forward(
+                problem.phases
+            )
         else:
-            objective, vector = fit(problem, constraint, options.iterations)
-            phases = objective.object_unknowns(vector)
-            figures["misfit"] = Objective.loss(objective, vector)
-            figures["penalty"], _ = soft.total_penalty(constraint.penalties, phases)
+            phases, figures["misfit"] = fit(problem, constraints, options.iterations)
+            penalties = [c for c in constraints if hasattr(c, "value_and_gradient")]
+            figures["penalty"], _ = soft.total_penalty(penalties, phases)
         figures |= measure(problem, phases)
         print(
             json.dumps({k: float(f"{v:.4g}") if type(v) is float else v for k, v in figures.items()}),
