@@ -21,7 +21,7 @@ class Stage:
     Attributes
     ----------
     name : str
-        "one state", "thinned scan" or "states".
+        "object alone", "one state", "thinned scan" or "states".
     states, iterations : int
         States of the object, iterations at most.
     refine : tuple of str
@@ -61,6 +61,10 @@ class FitSettings:
         "thickness", "beam", "background".
     refine_first : str or sequence of str
         Unknowns of the one-state fit only, kept as found there by the ensemble fit.
+    refine_after : int
+        Iterations of the one-state fit that see the object alone, before the other unknowns join: in
+        vacuum no pattern depends on a position or a tilt, so an empty object cannot tell how large a
+        change of them is. 0 if the fit begins with an object.
     constraints : sequence
         Of :mod:`caviar_kit.multislice.projections` and :mod:`caviar_kit.multislice.penalties`.
     probe_aperture_mrad : float or None
@@ -102,6 +106,7 @@ class FitSettings:
     object_type: str = "phase"
     refine: str | Sequence[str] = ()
     refine_first: str | Sequence[str] = ()
+    refine_after: int = 5
     constraints: Sequence[Any] = ()
     probe_aperture_mrad: float | None = None
     probe_window: float | None = None
@@ -119,7 +124,7 @@ class FitSettings:
     def __post_init__(self) -> None:
         for name in ("num_states", "batch_size", "history"):
             validation.integer(name, getattr(self, name))
-        for name in ("max_iter", "one_state_iter", "thinned_iter", "patience", "seed"):
+        for name in ("max_iter", "one_state_iter", "thinned_iter", "refine_after", "patience", "seed"):
             validation.integer(name, getattr(self, name), minimum=0)
         for name in ("step_size", "state_gain"):
             validation.number(name, getattr(self, name), minimum=0, open_minimum=True)
@@ -166,10 +171,15 @@ class FitSettings:
         """What is done, in order."""
         refine = tuple(self.refine)
         first = (*refine, *(name for name in self.refine_first if name not in refine))
-        if self.num_states == 1:
-            return [Stage("one state", 1, self.max_iter, first)]
+        single = self.max_iter if self.num_states == 1 else self.one_state_iter
+        alone = min(self.refine_after, single - 1) if first and single else 0
         stages = [
-            Stage("one state", 1, self.one_state_iter, first),
+            Stage("object alone", 1, alone),
+            Stage("one state", 1, single - alone, first),
+        ]
+        if self.num_states == 1:
+            return stages if alone else stages[1:]
+        stages += [
             Stage("thinned scan", self.num_states, self.thinned_iter, refine, thinned=True),
             Stage("states", self.num_states, self.max_iter, refine),
         ]
