@@ -10,7 +10,8 @@ import numpy as np
 from tqdm import tqdm
 
 from caviar_kit import multislice, validation
-from caviar_kit._adapter import Py4DSTEMAdapter
+from caviar_kit._adapter import PARENT_VIEW, Py4DSTEMAdapter
+from caviar_kit._adapter.inputs import object_padding
 from caviar_kit.backend import default_threads, resolve_device
 from caviar_kit.illumination import unit_probe
 from caviar_kit.multislice.memory import estimate_memory
@@ -100,7 +101,9 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
             validation.number(
                 "semiangle_cutoff", semiangle_cutoff, minimum=0.5, maximum=200, unit="mrad", hint=hint
             )
-        elif vacuum_probe_intensity is None and kwargs.get("initial_probe_guess") is None:
+        elif vacuum_probe_intensity is None and not any(
+            kwargs.get(name) is not None for name in ("initial_probe_guess", "semiangle_cutoff_pixels")
+        ):
             raise ValueError("semiangle_cutoff [mrad] is needed unless vacuum_probe_intensity is given")
         if vacuum_probe_intensity is not None:
             validation.as_array("vacuum_probe_intensity", vacuum_probe_intensity, shape=(None, None))
@@ -112,7 +115,8 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
         guess = kwargs.get("initial_object_guess")
         self._object_guess = None if guess is None else _as_states(guess)
         self._probe_guess = kwargs.get("initial_probe_guess")
-        self._padding_guess = kwargs.get("object_padding_px")
+        self._padding_guess = object_padding(kwargs.get("object_padding_px"))
+        self._positions_guess = kwargs.get("initial_scan_positions")
         super().__init__(
             datacube=datacube,
             energy=float(energy),
@@ -172,6 +176,8 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
         loss: str = "amplitude",
         reset: bool = True,
         progress_bar: bool = True,
+        method: str = "engine",
+        store_iterations: bool = False,
         **settings: Any,
     ) -> Self:
         """Fit first one state, then, from its thermally warped copies, all states.
@@ -188,9 +194,15 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
             False goes on from the present states, without a new one-state fit.
         progress_bar : bool
             Show iterations, loss and time left.
+        method : {"engine", "gd"}
+            "gd" is py4DSTEM's own gradient descent on the CPU, an independent and slower check; it
+            minimises the amplitude loss, and gives no weight to masked pixels and the unmeasured margin.
+        store_iterations : bool
+            Keep object and probe of every iteration in ``object_iterations`` and ``probe_iterations``.
         **settings
             Further fields of :class:`caviar_kit.multislice.FitSettings`: ``object_type``, ``optimizer``
-            ("lbfgs" or "adam"), ``fit_probe``, ...
+            ("lbfgs" or "adam"), ``fit_probe``, ... With "gd" the parent's ``step_size``,
+            ``max_batch_size``, ``normalization_min``, ``q_lowpass``, ``fix_positions``, ...
 
         Returns
         -------
@@ -201,7 +213,15 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
         TypeError, ValueError
             If a setting is unknown or not usable, or preprocess was not run.
         """
+        if validation.choice("method", method, ("engine", "gd")) == "gd":
+            self._require_preprocess()
+            if loss != "amplitude":
+                raise ValueError(f"method='gd' minimises loss='amplitude' only, got {loss!r}")
+            self._descend(max_iter, one_state_iter, reset, progress_bar, store_iterations, settings)
+            return self
         steps = self.iterate(max_iter, one_state_iter=one_state_iter, loss=loss, reset=reset, **settings)
+        if store_iterations:
+            steps = self._storing(steps, reset)
         total = max_iter + (one_state_iter if reset and self._num_object_states > 1 else 0)
         with tqdm(total=total, disable=not progress_bar, unit="it", mininterval=0.5) as bar:
             for snapshot in steps:
@@ -255,15 +275,20 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
                 f"{available / 2**30:.1f}: use fewer states or slices, a smaller history, or crop the scan"
             )
 
-    def visualize(self, *, states: Sequence[int] | None = None, **kwargs: Any) -> Self:
+    def visualize(
+        self, *, states: Sequence[int] | None = None, state: int | None = None, **kwargs: Any
+    ) -> Self:
         """Show the projected phase of the states, their mean and spread, and the loss.
 
         Parameters
         ----------
         states : sequence of int, optional
             States to show.
+        state : int, optional
+            Show instead py4DSTEM's own picture of object, probe and convergence, of one state.
         **kwargs
-            Passed to :func:`caviar_kit.plotting.object_states`.
+            Passed to :func:`caviar_kit.plotting.object_states`. Arguments of the parent method, such
+            as ``plot_probe`` or ``iterations_grid``, bring up py4DSTEM's picture, of the mean state.
 
         Returns
         -------
@@ -273,6 +298,8 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
 
         if not getattr(self, "error_iterations", None):
             raise ValueError("run reconstruct() first")
+        if state is not None or set(kwargs) & PARENT_VIEW:
+            return self._view_like_parent(state=state, **kwargs)
         cropped, _ = self._scanned_field()
         plotting.object_states(cropped, self.sampling, states=states, **kwargs)
         plotting.loss(self.error_iterations)
