@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 import caviar_kit as ck
+from caviar_kit._adapter.parent import Parent
 
 WINDOW, PIXEL, STEP, SCAN = 24, 0.3, 0.81, (6, 5)  # pixels, Å, Å, (Ry, Rx)
 OPTICS: dict[str, Any] = {"energy": 200e3, "semiangle_cutoff": 25.0, "defocus": 40.0}
@@ -28,7 +29,15 @@ def build(patterns: np.ndarray, **changes: Any) -> Any:
         "device": "cpu",
         **changes,
     }
-    return ck.MixedObjectMultislicePtychography.from_arrays(patterns, **arguments)
+    listed = arguments.pop("initial_scan_positions", None)
+    ptycho = ck.MixedObjectMultislicePtychography.from_arrays(patterns, **arguments)
+    if listed is None:
+        return ptycho
+    for name in ("scan_step_angstrom", "detector_pixel_inverse_angstrom"):
+        del arguments[name]
+    return ck.MixedObjectMultislicePtychography(
+        datacube=ptycho._datacube, initial_scan_positions=listed, **arguments
+    )
 
 
 def geometry(scan_shape: tuple[int, ...] = SCAN, preprocess: Any = None, **changes: Any) -> Any:
@@ -72,3 +81,25 @@ def planted(states: int = 3, **changes: Any) -> tuple[Any, np.ndarray]:
     obj = planted_object(blank, states)
     patterns = patterns_of(blank, obj).reshape(*SCAN, WINDOW, WINDOW)
     return build(patterns, **changes).preprocess(**SAME_FRAME), obj
+
+
+def parent_of(ours: Any, **changes: Any) -> Any:
+    """The unmodified parent class with the same data, probe and frame, preprocessed."""
+    ptycho = Parent(
+        datacube=ours._datacube,
+        num_probes=len(ours._probe),
+        num_slices=3,
+        slice_thicknesses=8.0,
+        initial_probe_guess=ours._probe_initial.copy(),
+        object_padding_px=ours._object_padding_px,
+        verbose=False,
+        **{**OPTICS, **changes},
+    )
+    return ptycho.preprocess(
+        plot_center_of_mass=False,
+        plot_rotation=False,
+        plot_probe_overlaps=False,
+        force_com_rotation=0,
+        force_com_transpose=False,
+        force_com_shifts=SAME_FRAME["force_com_shifts"],
+    )

@@ -5,9 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from caviar_kit._adapter.parent import Parent
 from caviar_kit.illumination import unit_probe
-from tests.adapter.problems import OPTICS, SAME_FRAME, WINDOW, geometry, patterns_of, planted, planted_object
+from tests.adapter.problems import (
+    SAME_FRAME,
+    WINDOW,
+    geometry,
+    parent_of,
+    patterns_of,
+    planted,
+    planted_object,
+)
 
 QUIET = {"progress_bar": False, "method": "gd"}
 
@@ -15,28 +22,6 @@ QUIET = {"progress_bar": False, "method": "gd"}
 @pytest.fixture(scope="module")
 def single():
     return planted(1, num_object_states=1)
-
-
-def parent_of(ours, **changes):
-    """The unmodified parent class with the same data, probe and frame, preprocessed."""
-    ptycho = Parent(
-        datacube=ours._datacube,
-        num_probes=len(ours._probe),
-        num_slices=3,
-        slice_thicknesses=8.0,
-        initial_probe_guess=ours._probe_initial.copy(),
-        object_padding_px=ours._object_padding_px,
-        verbose=False,
-        **{**OPTICS, **changes},
-    )
-    return ptycho.preprocess(
-        plot_center_of_mass=False,
-        plot_rotation=False,
-        plot_probe_overlaps=False,
-        force_com_rotation=0,
-        force_com_transpose=False,
-        force_com_shifts=SAME_FRAME["force_com_shifts"],
-    )
 
 
 def forward(ptycho, obj):
