@@ -10,8 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from caviar_kit import multislice, validation
-from caviar_kit._adapter import PARENT_VIEW, Py4DSTEMAdapter
-from caviar_kit._adapter.inputs import object_padding
+from caviar_kit._adapter import PARENT_VIEW, Py4DSTEMAdapter, inputs
 from caviar_kit.backend import default_threads, resolve_device
 from caviar_kit.illumination import unit_probe
 from caviar_kit.multislice.memory import estimate_memory
@@ -58,8 +57,9 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
     initial_object_guess : complex (slices, y, x) or (states, slices, y, x), optional
         Where the fit starts; several states need ``one_state_iter=0``. Vacuum by default.
     **kwargs
-        Further arguments of the parent class: aberrations such as ``C12`` [Å], ``rolloff``,
-        ``object_padding_px``, ``positions_mask``, ``initial_scan_positions``, ``theta_x`` ...
+        Further arguments of the parent class: aberrations such as ``C12`` [Å], ``rolloff``
+        [mrad], ``object_padding_px`` (y, x), ``positions_mask`` (Ry, Rx), ``initial_scan_positions``
+        (positions, 2) [Å], ``theta_x``, ``theta_y`` [mrad], ``semiangle_cutoff_pixels`` ...
 
     Raises
     ------
@@ -113,15 +113,18 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
                 f"defocus={defocus:g}: did you mean angstrom? ({1e10 * defocus:g} Å if in metres)"
             )
         guess = kwargs.get("initial_object_guess")
-        self._object_guess = None if guess is None else _as_states(guess)
+        self._object_guess = None if guess is None else inputs.object_states(guess)
         self._probe_guess = kwargs.get("initial_probe_guess")
-        self._padding_guess = object_padding(kwargs.get("object_padding_px"))
+        self._padding_guess = inputs.object_padding(kwargs.get("object_padding_px"))
+        self._soft_aperture = kwargs.get("rolloff") is not None
+        if self._soft_aperture:
+            validation.number("rolloff", kwargs["rolloff"], minimum=0, maximum=50, unit="mrad")
         self._positions_guess = kwargs.get("initial_scan_positions")
         super().__init__(
             datacube=datacube,
             energy=float(energy),
             num_slices=num_slices,
-            slice_thicknesses=_thicknesses(slice_thicknesses, num_slices),
+            slice_thicknesses=inputs.thicknesses(slice_thicknesses, num_slices),
             num_probes=1,
             semiangle_cutoff=semiangle_cutoff,
             vacuum_probe_intensity=vacuum_probe_intensity,
@@ -304,28 +307,3 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
         plotting.object_states(cropped, self.sampling, states=states, **kwargs)
         plotting.loss(self.error_iterations)
         return self
-
-
-def _as_states(guess: np.ndarray) -> np.ndarray:
-    """An initial object with its axis of states, complex64 (states, slices, y, x)."""
-    array = validation.as_array("initial_object_guess", guess, complex_allowed=True)
-    if array.ndim not in (3, 4):
-        raise ValueError(
-            "initial_object_guess must have shape (slices, y, x) or (states, slices, y, x), "
-            f"got {array.shape}"
-        )
-    return array.reshape(-1, *array.shape[-3:]).astype(np.complex64)
-
-
-def _thicknesses(value: float | Sequence[float], num_slices: int) -> list[float]:
-    """num_slices - 1 positive distances [Å]."""
-    values = [value] * (num_slices - 1) if np.ndim(value) == 0 else list(value)  # type: ignore[arg-type]
-    if len(values) != num_slices - 1:
-        raise ValueError(
-            f"slice_thicknesses must be one number or num_slices - 1 = {num_slices - 1}, got {len(values)}"
-        )
-    hint = "was it given in metres or nanometres?"
-    return [
-        validation.number("slice_thicknesses", v, minimum=0.1, maximum=1e4, unit="Å", hint=hint)
-        for v in values
-    ]

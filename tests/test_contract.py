@@ -24,6 +24,7 @@ RECORDED = {
         "initial_probe_guess initial_scan_positions object_fov_ang positions_offset_ang theta_x theta_y "
         "middle_focus object_type positions_mask verbose device storage clear_fft_cache name **kwargs"
     ),
+    "_crop_rotate_object_fov": "array positions_px padding",
     "_calculate_scan_positions_in_pixels": (
         "positions positions_mask object_padding_px positions_offset_ang"
     ),

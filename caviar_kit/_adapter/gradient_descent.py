@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -140,6 +141,7 @@ class GradientDescent(Parent):
             self._positions_px = self._positions_px_initial.copy()
             for name in {"object_iterations", "probe_iterations"} & set(vars(self)):
                 delattr(self, name)
+        _check_memory(self._model, fit.num_states * len(self._probe), settings.get("max_batch_size"))
         self._object = self._object_initial.copy() if start is None else start.copy()
         model, rng = make_object_model(fit.object_type), np.random.default_rng(fit.seed)
         for _, states, iterations in fit.stages:
@@ -187,6 +189,20 @@ def _check_settings(settings: dict[str, Any]) -> None:
     if unknown := sorted(set(settings) - known):
         raise TypeError(
             f"unknown setting {', '.join(unknown)} for method='gd'; allowed are {', '.join(sorted(known))}"
+        )
+
+
+def _check_memory(model: multislice.MultisliceModel, waves: int, batch: int | None) -> None:
+    """The parent keeps the waves of all positions of a batch, in every slice and several times."""
+    if not hasattr(os, "sysconf"):
+        return
+    positions = min(batch or len(model.positions), len(model.positions))
+    needed = 16 * positions * waves * (model.num_slices + 5) * math.prod(model.window)
+    available = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if needed > available:
+        raise ValueError(
+            f"method='gd' with {positions} positions at a time needs about {needed / 2**30:.1f} GiB, this "
+            f"machine has {available / 2**30:.1f}: give a smaller max_batch_size"
         )
 
 

@@ -1,9 +1,9 @@
-"""Checks of what users hand to ``preprocess``, beyond those that the parent class makes."""
+"""Checks of what users hand over, beyond those that the parent class makes."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,14 @@ import numpy as np
 from caviar_kit import validation
 from caviar_kit._adapter.parent import Parent
 
-__all__ = ["check_preprocess_arguments", "object_padding", "positions_mask", "scan_positions"]
+__all__ = [
+    "check_preprocess_arguments",
+    "object_padding",
+    "object_states",
+    "positions_mask",
+    "scan_positions",
+    "thicknesses",
+]
 
 _FIGURES = {"figsize", "cmap", "chroma_boost", "power"}
 _REFUSED = {
@@ -104,3 +111,28 @@ def object_padding(padding: Any) -> tuple[tuple[int, int], tuple[int, int]] | No
         tuple(validation.integer("object_padding_px", n, minimum=0) for n in p) for p in (first, second)
     )
     return (before[0], before[1]), (after[0], after[1])
+
+
+def object_states(guess: np.ndarray) -> np.ndarray:
+    """An initial object with its axis of states, complex64 (states, slices, y, x)."""
+    array = validation.as_array("initial_object_guess", guess, complex_allowed=True)
+    if array.ndim not in (3, 4):
+        raise ValueError(
+            "initial_object_guess must have shape (slices, y, x) or (states, slices, y, x), "
+            f"got {array.shape}"
+        )
+    return array.reshape(-1, *array.shape[-3:]).astype(np.complex64)
+
+
+def thicknesses(value: float | Sequence[float], num_slices: int) -> list[float]:
+    """num_slices - 1 positive distances [Å]."""
+    values = [value] * (num_slices - 1) if np.ndim(value) == 0 else list(value)  # type: ignore[arg-type]
+    if len(values) != num_slices - 1:
+        raise ValueError(
+            f"slice_thicknesses must be one number or num_slices - 1 = {num_slices - 1}, got {len(values)}"
+        )
+    hint = "was it given in metres or nanometres?"
+    return [
+        validation.number("slice_thicknesses", v, minimum=0.1, maximum=1e4, unit="Å", hint=hint)
+        for v in values
+    ]

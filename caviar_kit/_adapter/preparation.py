@@ -17,7 +17,7 @@ from caviar_kit._adapter.parent import ComplexProbe, Parent
 from caviar_kit._py4dstem import datacube as make_datacube
 from caviar_kit.backend import resolve_device, to_numpy
 from caviar_kit.detector import DetectorFrame, check_patterns, find_origin
-from caviar_kit.illumination import check_illumination, ideal_aperture, unit_probe
+from caviar_kit.illumination import check_illumination, unit_probe
 from caviar_kit.multislice.loss import make_loss
 from caviar_kit.physics import electron_wavelength
 
@@ -130,8 +130,8 @@ class Preparation(Parent):
         finally:
             self._datacube, self._vacuum_probe_intensity = cube, vacuum
         check_illumination(self.probe_centered[0], self.sampling, self.scan_positions_angstrom)
-        self.error_iterations: list[float] = []
-        self._model = self._make_model()
+        self._forget_results()
+        self._model = self._placed_model()
         self._unit_probe = unit_probe(self._probe)
         return self
 
@@ -145,8 +145,8 @@ class Preparation(Parent):
     def _pattern_origin(self, forced: Sequence[float] | None) -> tuple[float, float]:
         """Origin of the patterns [pixel], snapped to the nearest pixel if close to it."""
         if forced is not None:
-            y, x = (validation.number("force_com_shifts", float(c)) for c in forced)
-            return y, x
+            y, x = validation.as_array("force_com_shifts", forced, shape=(2,))
+            return float(y), float(x)
         vacuum = self._vacuum_probe_intensity
         pattern = self._used_patterns().mean(axis=0, dtype=np.float64) if vacuum is None else vacuum
         if pattern.shape != self._datacube.data.shape[-2:]:
@@ -231,7 +231,7 @@ class Preparation(Parent):
             scale = np.sqrt(mean_intensity / (abs(scipy.fft.fft2(probe)) ** 2).sum(dtype=np.float64))
             return probe * np.float32(scale), cutoff
         if vacuum is None:
-            vacuum = ideal_aperture(shape, self.angular_sampling, cutoff) ** 2
+            vacuum = self._aperture(shape, cutoff) ** 2
         spectrum = ComplexProbe(
             gpts=shape,
             sampling=self.sampling,

@@ -64,10 +64,11 @@ def test_one_state_is_the_unmodified_parent(single, ours, theirs):
 
 @pytest.mark.parametrize("states", [1, 3])
 def test_both_forward_models_give_the_same_patterns(states):
-    ptycho = geometry(num_object_states=states, theta_x=4.0, theta_y=-7.0)
+    tilt = {"theta_x": 4.0, "theta_y": -7.0}
+    ptycho = geometry(num_object_states=states, **tilt)
     obj = planted_object(ptycho, states)
     ours = np.fft.ifftshift(patterns_of(ptycho, obj), axes=(-2, -1))
-    waves = forward(ptycho, obj)[2]
+    waves = forward(parent_of(ptycho, **tilt), obj[0])[2] if states == 1 else forward(ptycho, obj)[2]
     theirs = ptycho._return_farfield_amplitudes(np.fft.fft2(waves)) ** 2 / ptycho._mean_diffraction_intensity
     assert (abs(ptycho._model.fractions) > 0.1).any()
     assert np.linalg.norm(theirs - ours) < 1e-6 * np.linalg.norm(ours)
@@ -185,6 +186,15 @@ def test_masked_pixels_do_not_matter(single):
 def test_it_refuses(single, settings, error, message):
     with pytest.raises(error, match=message):
         single[0].reconstruct(**{"max_iter": 1, **QUIET, **settings})
+
+
+def test_waves_that_do_not_fit_the_memory_are_refused(single, monkeypatch):
+    from caviar_kit._adapter import gradient_descent
+
+    monkeypatch.setattr(gradient_descent.os, "sysconf", {"SC_PHYS_PAGES": 2, "SC_PAGE_SIZE": 2**20}.get)
+    with pytest.raises(ValueError, match="give a smaller max_batch_size"):
+        single[0].reconstruct(1, **QUIET)
+    single[0].reconstruct(1, max_batch_size=5, **QUIET)
 
 
 def test_methods_have_names_and_projection_sets_are_refused(single):

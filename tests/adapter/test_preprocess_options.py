@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
+from py4DSTEM.process.phase.utils import ComplexProbe
 from scipy.ndimage import map_coordinates
 
 from tests.adapter.problems import PIXEL, SAME_FRAME, SCAN, STEP, WINDOW, build, geometry, patterns_of
@@ -89,6 +90,19 @@ def test_a_transposed_scan_keeps_its_steps_in_a_rectangular_frame():
     positions = ptycho.scan_positions_angstrom.reshape(*SCAN, 2)
     np.testing.assert_allclose(np.diff(positions, axis=0), np.broadcast_to((0, STEP), (5, 5, 2)), atol=1e-4)
     np.testing.assert_allclose(np.diff(positions, axis=1), np.broadcast_to((STEP, 0), (6, 4, 2)), atol=1e-4)
+    with pytest.raises(ValueError, match="square pixels"):
+        ptycho.show_slices()
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_rotation_then_flip_follow_their_formula(flip):
+    turn = {"force_com_rotation": 30.0, "force_com_transpose": flip}
+    found = geometry(preprocess=turn).scan_positions_angstrom
+    y, x = RASTER.T
+    cosine, sine = np.cos(np.pi / 6), np.sin(np.pi / 6)
+    expected = np.stack([y * cosine + x * sine, x * cosine - y * sine], axis=1)
+    expected = expected[:, ::-1] if flip else expected
+    np.testing.assert_allclose(found - found[0], expected, atol=1e-3)
 
 
 def test_listed_positions_are_the_raster_from_any_origin(reference):
@@ -171,6 +185,15 @@ def test_other_options_of_the_parent_reach_it():
     mrad = 7.0 * by_pixels.angular_sampling[0]
     same = geometry(semiangle_cutoff=mrad)
     np.testing.assert_allclose(by_pixels._unit_probe, same._unit_probe, atol=1e-6)
+    soft = geometry(rolloff=4.0)
+    expected = ComplexProbe(
+        **{"gpts": (WINDOW, WINDOW), "sampling": soft.sampling, "energy": 200e3, "semiangle_cutoff": 25.0},
+        parameters=soft._polar_parameters,
+        rolloff=4.0,
+    ).build()
+    overlap = abs(np.vdot(np.fft.fftshift(expected._array), soft._unit_probe))
+    assert overlap == pytest.approx(1, abs=1e-5)
+    assert abs(np.vdot(geometry()._unit_probe, soft._unit_probe)) < 0.999
     deeper = geometry(middle_focus=True)  # 3 slices of 8 Å: half of 24 Å
     np.testing.assert_allclose(deeper._unit_probe, geometry(defocus=52.0)._unit_probe, atol=1e-6)
     scaled = geometry(preprocess={"force_scan_sampling": 2 * STEP, "force_reciprocal_sampling": 0.2})
@@ -217,9 +240,22 @@ def test_the_parents_figures_can_be_asked_for():
         ({"object_padding_px": (12.5, 12)}, {}, TypeError, "object_padding_px must be an integer"),
         ({"object_padding_px": (-1, 12)}, {}, ValueError, "object_padding_px must be at least 0"),
         ({"object_padding_px": ((1, 2, 3), 12)}, {}, TypeError, "pairs of numbers"),
+        ({"object_padding_px": (3, 3)}, {}, ValueError, r"at least half the frame, \(12, 12\) pixels"),
+        ({"object_fov_ang": (3.0, 3.0)}, {}, ValueError, "object_fov_ang"),
+        ({"rolloff": -1.0}, {}, ValueError, "rolloff must be at least 0"),
+        ({}, {"force_com_shifts": (np.zeros(SCAN),) * 2}, ValueError, "force_com_shifts must have shape"),
         ({"storage": "gpu"}, {}, ValueError, "storage must be 'cpu'"),
     ],
 )
 def test_bad_options_are_refused(changes, options, error, message):
     with pytest.raises(error, match=message):
         geometry(preprocess=options, **changes)
+
+
+def test_a_new_preparation_forgets_the_results_of_the_old():
+    ptycho = geometry().reconstruct(1, one_state_iter=1, store_iterations=True, progress_bar=False)
+    assert ptycho.object.shape[0] == 3
+    ptycho.preprocess(**SAME_FRAME)
+    assert not [name for name in ("object", "probe", "error", "object_iterations") if hasattr(ptycho, name)]
+    with pytest.raises(ValueError, match=r"run reconstruct\(\) first"):
+        ptycho.visualize()
