@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -74,13 +76,18 @@ def test_both_forward_models_give_the_same_patterns(states):
     assert np.linalg.norm(theirs - ours) < 1e-6 * np.linalg.norm(ours)
 
 
-def test_update_is_the_engines_gradient_up_to_its_scale():
+@pytest.mark.parametrize("frame", [SAME_FRAME, {"force_com_shifts": (12, 12)}])
+def test_update_is_the_engines_gradient_up_to_its_scale(frame):
+    """In the detector's own frame, and with a margin that counts as not measured."""
     # whole-pixel steps: the parent's update of the probe leaves sub-pixel shifts out
-    ptycho, obj = planted(3, scan_step_angstrom=0.9)
+    ptycho = planted(3, scan_step_angstrom=0.9)[0].preprocess(**frame)
+    obj = planted_object(ptycho, 3)
+    pixels = math.prod(ptycho._model.window)
+    assert (pixels == WINDOW**2) == bool(ptycho._detector_weights.all())
     spectrum = np.roll(ptycho._probe, (2, 1), axis=(1, 2)) * 0.5
     ptycho._probe, ptycho._num_probes = np.concatenate([ptycho._probe, spectrum]), 2
     probe = unit_probe(ptycho._probe)
-    scale = np.sqrt(ptycho._mean_diffraction_intensity / (abs(ptycho._probe) ** 2).sum()) / WINDOW
+    scale = np.sqrt(ptycho._mean_diffraction_intensity / (abs(ptycho._probe) ** 2).sum() / pixels)
     ptycho._probe = (ptycho._probe * scale).astype(np.complex64)
     start = np.roll(obj, 1, axis=-1)  # not at the minimum
     loss, by_object, by_probe = ptycho._evaluator("amplitude").loss_and_gradient(start, probe)
@@ -94,7 +101,7 @@ def test_update_is_the_engines_gradient_up_to_its_scale():
     )
     # G = -2 N² / (states · positions · beam) of the wave's change, N² pixels; the parent divides an update
     # by the largest summed intensity: of the incident waves (object), of the patches (probe)
-    common = -2 * WINDOW**2 / (3 * count * mean)
+    common = -2 * pixels / (3 * count * mean)
     for state in range(3):
         for z in range(3):
             seen = sum(
@@ -106,7 +113,7 @@ def test_update_is_the_engines_gradient_up_to_its_scale():
             expected = by_object[state, z] / common / seen.max()
             change = (new_object - start)[state, z]
             assert np.linalg.norm(change - expected) < 2e-4 * np.linalg.norm(expected)
-    unit = np.sqrt(mean) / WINDOW  # of the parent's probe, in which the engine's has norm one
+    unit = np.sqrt(mean / pixels)  # of the parent's probe, in which the engine's has norm one
     change = np.fft.fftshift(new_probe - ptycho._probe, axes=(-2, -1))
     expected = by_probe / common / 3 / count / unit
     assert np.linalg.norm(change - expected) < 2e-4 * np.linalg.norm(expected)
