@@ -9,8 +9,9 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from caviar_kit import _emd as _emd  # where emdfile finds our data classes when it reads a file
+
 __version__ = "0.1.0"
-_emd_hook = True  # emdfile looks for this flag to find our data classes when it reads a file
 
 _EXPORTS = {
     "MixedObjectMultislicePtychography": "caviar_kit.ptychography",
@@ -20,8 +21,15 @@ _EXPORTS = {
     "displacements": "caviar_kit.vibrations.correlations",
     "greens_tensor": "caviar_kit.vibrations.correlations",
     "match_atoms": "caviar_kit.vibrations.matching",
+    "correlation_offset": "caviar_kit.vibrations.offset",
+    "subtract_offset": "caviar_kit.vibrations.offset",
     "compare_correlations": "caviar_kit.vibrations.similarity",
     "EnsembleResult": "caviar_kit.results",
+    "AtomicDisplacements": "caviar_kit.datasets",
+    "DisplacementCorrelations": "caviar_kit.datasets",
+    "ObjectEnsemble": "caviar_kit.datasets",
+    "ThermalSnapshots": "caviar_kit.snapshot_dataset",
+    "read": "caviar_kit.reading",
     "load_result": "caviar_kit.results",
     "measure": "caviar_kit.results",
 }
@@ -34,18 +42,27 @@ _MODULES = {
 if TYPE_CHECKING:
     from caviar_kit import plotting as plot
     from caviar_kit import simulation, widgets
+    from caviar_kit.datasets import AtomicDisplacements, DisplacementCorrelations, ObjectEnsemble
     from caviar_kit.examples import load_example
     from caviar_kit.ptychography import MixedObjectMultislicePtychography
+    from caviar_kit.reading import read
     from caviar_kit.results import EnsembleResult, load_result, measure
+    from caviar_kit.snapshot_dataset import ThermalSnapshots
     from caviar_kit.vibrations.atoms import find_atoms, track_atoms
     from caviar_kit.vibrations.correlations import displacements, greens_tensor
     from caviar_kit.vibrations.matching import match_atoms
+    from caviar_kit.vibrations.offset import correlation_offset, subtract_offset
     from caviar_kit.vibrations.similarity import compare_correlations
 
 __all__ = [
+    "AtomicDisplacements",
+    "DisplacementCorrelations",
     "EnsembleResult",
     "MixedObjectMultislicePtychography",
+    "ObjectEnsemble",
+    "ThermalSnapshots",
     "compare_correlations",
+    "correlation_offset",
     "displacements",
     "find_atoms",
     "greens_tensor",
@@ -54,7 +71,9 @@ __all__ = [
     "match_atoms",
     "measure",
     "plot",
+    "read",
     "simulation",
+    "subtract_offset",
     "track_atoms",
     "widgets",
 ]

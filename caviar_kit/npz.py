@@ -16,8 +16,10 @@ __all__ = ["read_npz", "write_npz"]
 _DAMAGE = (OSError, EOFError, KeyError, AttributeError, TypeError, ValueError, zipfile.BadZipFile, zlib.error)
 
 
-def read_npz(path: str | os.PathLike[str], keys: Iterable[str]) -> dict[str, np.ndarray]:
-    """The arrays ``keys`` of a .npz file, their checksums verified.
+def read_npz(
+    path: str | os.PathLike[str], keys: Iterable[str], *, others: bool = False
+) -> dict[str, np.ndarray]:
+    """The arrays ``keys`` of a .npz file, and with ``others`` all the rest, their checksums verified.
 
     Raises
     ------
@@ -28,7 +30,7 @@ def read_npz(path: str | os.PathLike[str], keys: Iterable[str]) -> dict[str, np.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
-            return {key: file[key] for key in keys}
+            return {key: file[key] for key in dict.fromkeys([*keys, *(file.files if others else ())])}
     except (FileNotFoundError, NotADirectoryError):
         raise
     except _DAMAGE as error:

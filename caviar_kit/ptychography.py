@@ -204,8 +204,8 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
             Keep object and probe of every iteration in ``object_iterations`` and ``probe_iterations``.
         **settings
             Further fields of :class:`caviar_kit.multislice.FitSettings`: ``object_type``, ``optimizer``
-            ("lbfgs" or "adam"), ``fit_probe``, ... With "gd" the parent's ``step_size``,
-            ``max_batch_size``, ``normalization_min``, ``q_lowpass``, ``fix_positions``, ...
+            ("lbfgs" or "adam"), ``refine``, ... With "gd" the parent's ``step_size``, ``max_batch_size``,
+            ``normalization_min``, ``q_lowpass``, ``fix_positions``, ... and ``refine=("probe",)``.
 
         Returns
         -------

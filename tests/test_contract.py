@@ -18,6 +18,8 @@ PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text
 
 # Parameters, in order, of the methods of py4DSTEM 0.14.18 that we override.
 RECORDED = {
+    "_populate_instance": "group",
+    "to_h5": "group",
     "__init__": (
         "energy num_slices slice_thicknesses num_probes datacube semiangle_cutoff semiangle_cutoff_pixels "
         "rolloff vacuum_probe_intensity polar_parameters object_padding_px initial_object_guess "
@@ -114,6 +116,7 @@ RECORDED = {
     ),
 }
 PROPERTIES = {"object_cropped", "object_fft"}
+CLASS_METHODS = {"_get_constructor_args": ["group"]}
 CONSTANTS = {"_emd_group_type", "_class_specific_metadata"}
 # Entry points that only users call: ours differ on purpose, see their docstrings.
 ENTRY_POINTS = {"__init__", "preprocess", "reconstruct", "visualize"}
@@ -143,7 +146,7 @@ def test_the_installed_version_is_the_pinned_one() -> None:
 
 
 def test_every_overridden_name_is_recorded() -> None:
-    assert overridden() - CONSTANTS == set(RECORDED) | PROPERTIES
+    assert overridden() - CONSTANTS == set(RECORDED) | PROPERTIES | set(CLASS_METHODS)
 
 
 @pytest.mark.parametrize("name", sorted(RECORDED))
@@ -173,6 +176,12 @@ def test_entry_points_know_the_parents_keywords(name: str) -> None:
 def test_properties_stay_properties(name: str) -> None:
     assert isinstance(inspect.getattr_static(Parent, name), property)
     assert isinstance(inspect.getattr_static(OURS, name), property)
+
+
+@pytest.mark.parametrize("name", sorted(CLASS_METHODS))
+def test_class_methods_take_the_same(name: str) -> None:
+    for cls in (Parent, OURS):
+        assert list(inspect.signature(getattr(cls, name)).parameters) == CLASS_METHODS[name]
 
 
 def test_the_parent_still_keeps_its_state_where_the_adapter_looks() -> None:

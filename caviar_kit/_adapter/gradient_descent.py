@@ -24,7 +24,7 @@ from caviar_kit.multislice.object_model import make_object_model
 
 __all__ = ["GradientDescent"]
 
-_OURS = {"object_type", "seed", "fit_probe", "thermal_rms_angstrom", "thermal_correlation_angstrom"}
+_OURS = {"object_type", "seed", "refine", "thermal_rms_angstrom", "thermal_correlation_angstrom"}
 _SET_HERE = {
     *("self", "num_iter", "reset", "progress_bar", "store_iterations", "object_type", "pure_phase_object"),
     *("reconstruction_parameter", "reconstruction_parameter_a", "reconstruction_parameter_b"),
@@ -32,7 +32,7 @@ _SET_HERE = {
 }
 _REFUSED = {
     "reconstruction_method": "only gradient descent is generalised to states",
-    "fix_probe": "use fit_probe, as for the engine",
+    "fix_probe": "use refine, as for the engine",
     "gaussian_filter_sigma": "it would blur across slices too; use q_lowpass",
     "virtual_detector_masks": "use preprocess(dp_mask=...) to leave detector pixels out",
 }
@@ -144,26 +144,28 @@ class GradientDescent(Parent):
         _check_memory(self._model, fit.num_states * len(self._probe), settings.get("max_batch_size"))
         self._object = self._object_initial.copy() if start is None else start.copy()
         model, rng = make_object_model(fit.object_type), np.random.default_rng(fit.seed)
-        for _, states, iterations in fit.stages:
-            if len(self._object) != states:
+        if set(fit.refine) - {"probe"}:
+            raise ValueError(f"method='gd' can refine ('probe',) only, got {tuple(fit.refine)!r}")
+        for stage in fit.stages:
+            if len(self._object) != stage.states:
                 unknowns = thermal_states(
                     model.start(self._object),
-                    states,
+                    stage.states,
                     self.sampling,
                     rms_angstrom=fit.thermal_rms_angstrom,
                     correlation_angstrom=fit.thermal_correlation_angstrom,
                     rng=rng,
                 )
                 self._object = model.transmission(unknowns)
-            if iterations:
+            if stage.iterations:
                 self._exit_waves = None
                 with _global_seed(fit.seed):
                     super().reconstruct(
-                        num_iter=iterations,
+                        num_iter=stage.iterations,
                         reset=False,
                         progress_bar=progress_bar,
                         store_iterations=store_iterations,
-                        fix_probe=not fit.fit_probe,
+                        fix_probe="probe" not in fit.refine,
                         seed_random=fit.seed,
                         pure_phase_object=fit.object_type == "phase",
                         **settings,

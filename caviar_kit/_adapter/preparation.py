@@ -133,6 +133,7 @@ class Preparation(Parent):
         self._forget_results()
         self._model = self._placed_model()
         self._unit_probe = unit_probe(self._probe)
+        self._resume()
         return self
 
     def _used_patterns(self) -> np.ndarray:

@@ -41,10 +41,15 @@ class Views(Parent):
     object_iterations: list[np.ndarray]
     probe_iterations: list[np.ndarray]
 
+    def _require_object(self) -> None:
+        """A result read from a file can be shown without its data."""
+        if not hasattr(self, "_positions_px"):
+            raise ValueError("run preprocess() first")
+
     def _viewed(self, obj: Any = None, state: int | None = None) -> np.ndarray:
         """The object (slices, y, x) to look at: ``obj``, or the present one; a state, or the mean."""
         if obj is None:
-            self._require_preprocess()
+            self._require_object()
             obj = self._object
         obj = to_numpy(np.asarray(obj) if isinstance(obj, (list, tuple)) else obj)
         if obj.ndim != 4:
@@ -79,7 +84,7 @@ class Views(Parent):
     @property
     def object_cropped(self) -> np.ndarray:
         """All states (states, slices, y, x), rotated along the scan and cropped to it."""
-        self._require_preprocess()
+        self._require_object()
         cropped: np.ndarray = self._crop_rotate_object_fov(self._object)
         return cropped
 
@@ -150,7 +155,7 @@ class Views(Parent):
                 f"{len(self._slice_thicknesses) + 1} with {len(gaps)} different distances: use show_slices"
             )
         if ms_object is None:
-            self._require_preprocess()
+            self._require_object()
             ms_object = self._crop_rotate_object_fov(self._viewed(None, state))
         else:
             ms_object = self._viewed(ms_object, state)

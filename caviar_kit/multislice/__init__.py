@@ -4,9 +4,24 @@ Needs NumPy and SciPy, and uses pyFFTW, Numba or CuPy where they are installed; 
 knows of py4DSTEM or abTEM.
 """
 
-from caviar_kit.multislice.engine import FitSettings, Snapshot, run
-from caviar_kit.multislice.gradient import Evaluator
+from caviar_kit.multislice.checkpoint import Checkpoint, load_checkpoint
+from caviar_kit.multislice.engine import Snapshot, run
+from caviar_kit.multislice.gradient import Evaluation, Evaluator
+from caviar_kit.multislice.instrument import Instrument
 from caviar_kit.multislice.loss import AmplitudeLoss, PoissonLoss
 from caviar_kit.multislice.model import MultisliceModel
+from caviar_kit.multislice.settings import FitSettings
 
-__all__ = ["AmplitudeLoss", "Evaluator", "FitSettings", "MultisliceModel", "PoissonLoss", "Snapshot", "run"]
+__all__ = [
+    "AmplitudeLoss",
+    "Checkpoint",
+    "Evaluation",
+    "Evaluator",
+    "FitSettings",
+    "Instrument",
+    "MultisliceModel",
+    "PoissonLoss",
+    "Snapshot",
+    "load_checkpoint",
+    "run",
+]

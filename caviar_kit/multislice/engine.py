@@ -6,7 +6,6 @@ asking and it stops.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,117 +13,39 @@ from typing import Any
 
 import numpy as np
 
-from caviar_kit import validation
+from caviar_kit.backend import to_numpy
+from caviar_kit.multislice.checkpoint import Checkpoint
 from caviar_kit.multislice.ensemble import thermal_states
 from caviar_kit.multislice.gradient import Evaluator
+from caviar_kit.multislice.instrument import Instrument
 from caviar_kit.multislice.object_model import make_object_model
-from caviar_kit.multislice.objective import Objective
-from caviar_kit.multislice.optimizers import Step, adam, lbfgs
+from caviar_kit.multislice.objective import Objective, Scene
+from caviar_kit.multislice.optimizers import LBFGS, Adam, Optimizer, Step
+from caviar_kit.multislice.problem import check_start, fingerprint, make_unknowns, split_positions, thinned
+from caviar_kit.multislice.settings import FitSettings, Stage
 
-__all__ = ["FitSettings", "Snapshot", "run"]
+__all__ = ["Snapshot", "run"]
 
 Array = Any
-
-
-@dataclass(frozen=True)
-class FitSettings:
-    """What the fit does; validated on construction.
-
-    Parameters
-    ----------
-    num_states : int
-        States of the object.
-    max_iter : int
-        Iterations of the ensemble fit.
-    one_state_iter : int
-        Iterations of the one-state fit before it, each ``num_states`` times cheaper; 0 to go
-        on from a given object with ``num_states`` states.
-    object_type : {"phase", "complex"}
-        Unknowns of the object, see :mod:`caviar_kit.multislice.object_model`.
-    optimizer : {"lbfgs", "adam"}
-        L-BFGS over all positions, or Adam over random batches of ``batch_size``.
-    batch_size : int
-        Positions per update of Adam.
-    step_size : float
-        Step of Adam [rad, for a phase object].
-    history : int
-        Pairs kept by L-BFGS.
-    fit_probe : bool
-        Whether the probe is refined along with the object.
-    thermal_rms_angstrom, thermal_correlation_angstrom : float
-        Random warps that split one state into many, see
-        :func:`caviar_kit.multislice.ensemble.thermal_states`.
-    seed : int
-        Seed of everything random.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a value is not usable.
-    """
-
-    num_states: int = 12
-    max_iter: int = 100
-    one_state_iter: int = 20
-    object_type: str = "phase"
-    optimizer: str = "lbfgs"
-    batch_size: int = 32
-    step_size: float = 0.01
-    history: int = 20
-    fit_probe: bool = False
-    thermal_rms_angstrom: float = 0.07
-    thermal_correlation_angstrom: float = 0.5
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("num_states", "batch_size", "history"):
-            validation.integer(name, getattr(self, name))
-        for name in ("max_iter", "one_state_iter", "seed"):
-            validation.integer(name, getattr(self, name), minimum=0)
-        for name in ("step_size", "thermal_correlation_angstrom"):
-            validation.number(name, getattr(self, name), minimum=0, open_minimum=True)
-        validation.number(
-            "thermal_rms_angstrom",
-            self.thermal_rms_angstrom,
-            minimum=0,
-            maximum=1,
-            unit="Å",
-            hint="atoms vibrate by some 0.05 to 0.15 Å",
-        )
-        validation.choice("object_type", self.object_type, ("complex", "phase"))
-        validation.choice("optimizer", self.optimizer, ("adam", "lbfgs"))
-        if not isinstance(self.fit_probe, bool):
-            raise TypeError(f"fit_probe must be True or False, got {self.fit_probe!r}")
-
-    @property
-    def stages(self) -> list[tuple[str, int, int]]:
-        """(name, states, iterations) of each stage, in order."""
-        ensemble = ("states" if self.num_states > 1 else "one state", self.num_states, self.max_iter)
-        if self.num_states == 1 or self.one_state_iter == 0:
-            return [ensemble]
-        return [("one state", 1, self.one_state_iter), ensemble]
-
-    @property
-    def total_iterations(self) -> int:
-        """Iterations of all stages."""
-        return sum(iterations for _, _, iterations in self.stages)
 
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
     """Where the fit stands after an iteration.
 
-    ``object`` and ``probe`` are computed when asked for; a snapshot stays valid after the
-    generator has moved on.
+    ``object``, ``probe`` and ``instrument`` are computed when asked for; they stay valid after the
+    generator has moved on, but :meth:`checkpoint` is only to be had before.
     """
 
     stage: str
     iteration: int  # over all stages, from 1
     total_iterations: int
-    loss: float
+    loss: float  # misfit and penalties
+    held_out_loss: float | None  # misfit of the patterns that the fit does not see
     seconds: float  # since the start of the fit
     _objective: Objective
     _vector: Array
+    _fit: _Fit
 
     @property
     def object(self) -> Array:
@@ -134,13 +55,36 @@ class Snapshot:
     @property
     def probe(self) -> Array:
         """Probe modes, complex (modes, y, x), centred in the window."""
-        return self._objective.probe(self._vector)
+        return self._objective.scene(self._vector).probe
+
+    @property
+    def instrument(self) -> Instrument:
+        """Positions, tilts, thicknesses, beam and background."""
+        return self._objective.scene(self._vector).instrument
+
+    def checkpoint(self) -> Checkpoint:
+        """What :func:`run` needs to go on from here.
+
+        Raises
+        ------
+        RuntimeError
+            If the generator has moved on.
+        """
+        if self._fit.done != self.iteration:
+            raise RuntimeError(f"the fit has gone on to iteration {self._fit.done}, this is {self.iteration}")
+        return self._fit.checkpoint()
 
 
 def run(
-    evaluator: Evaluator, probe: Array, settings: FitSettings, *, initial_object: Array | None = None
+    evaluator: Evaluator,
+    probe: Array,
+    settings: FitSettings,
+    *,
+    initial_object: Array | None = None,
+    instrument: Instrument | None = None,
+    resume: Checkpoint | None = None,
 ) -> Iterator[Snapshot]:
-    """Fit the object states (and, if asked for, the probe) to the patterns.
+    """Fit the object states, and what else ``settings.refine`` names, to the patterns.
 
     Parameters
     ----------
@@ -153,82 +97,196 @@ def run(
     initial_object : (states, slices, y, x) complex, optional
         Where to start: one state, or ``num_states`` of them with ``one_state_iter=0``. Vacuum
         by default.
+    instrument : Instrument, optional
+        Where to start; the model's nominal one by default.
+    resume : Checkpoint, optional
+        Go on from there instead: the rest is what it would have been, to the last bit on a CPU with
+        the same number of threads.
 
     Yields
     ------
     Snapshot
-        After every iteration of every stage.
+        After every iteration of every stage. With ``patience``, a stage that did not end with its
+        best iteration yields that once more.
 
     Raises
     ------
     ValueError
-        If ``initial_object`` or ``probe`` do not fit the model or the settings, or are not finite.
+        If ``initial_object`` or ``probe`` do not fit the model or the settings, or are not finite, or
+        ``resume`` belongs to another fit.
     """
-    xp, model = evaluator.xp, evaluator.model
-    rng = np.random.default_rng(settings.seed)
-    object_model = make_object_model(settings.object_type, model.object_limit())
-    shape = (model.num_slices, *model.object_shape)
-    if initial_object is None:
-        current = xp.ones((1, *shape), evaluator.dtype)
+    fit = _Fit(evaluator, settings)
+    if resume is None:
+        fit.begin(probe, initial_object, instrument)
     else:
-        current = xp.asarray(initial_object, dtype=evaluator.dtype)
-        _check_initial_object(current, shape, settings)
-    unknowns = object_model.start(current)
-    probe = xp.asarray(probe, dtype=evaluator.dtype)
-    _check_probe(probe, model.window)
-    begin, done = time.perf_counter(), 0
-    for stage, states, iterations in settings.stages:
-        if len(unknowns) != states:
-            unknowns = thermal_states(
-                unknowns,
-                states,
-                model.sampling,
-                rms_angstrom=settings.thermal_rms_angstrom,
-                correlation_angstrom=settings.thermal_correlation_angstrom,
-                rng=rng,
-            )
-        objective = Objective(evaluator, object_model, unknowns, probe, fit_probe=settings.fit_probe)
-        steps = _steps(objective, settings, len(model.positions), rng)
-        for _ in range(iterations):
-            step = next(steps, None)
-            if step is None:
-                break
-            done += 1
-            seconds = time.perf_counter() - begin
-            yield Snapshot(stage, done, settings.total_iterations, step.loss, seconds, objective, step.vector)
-            unknowns, probe = objective.object_unknowns(step.vector), objective.probe(step.vector)
+        fit.restore(resume)
+    return fit.iterate()
 
 
-def _steps(
-    objective: Objective, settings: FitSettings, num_positions: int, rng: np.random.Generator
-) -> Iterator[Step]:
-    if settings.optimizer == "lbfgs":
-        return lbfgs(objective, objective.start, history=settings.history)
-    return adam(
-        objective,
-        objective.start,
-        num_positions=num_positions,
-        batch_size=settings.batch_size,
-        rng=rng,
-        step_size=settings.step_size,
-    )
+class _Fit:
+    """The state of a fit: between two iterations, :meth:`checkpoint` holds all of it."""
 
-
-def _check_initial_object(initial: Array, shape: tuple[int, int, int], settings: FitSettings) -> None:
-    allowed = {settings.stages[0][1], 1}
-    if initial.ndim != 4 or initial.shape[1:] != shape or len(initial) not in allowed:
-        states = " or ".join(map(str, sorted(allowed)))
-        raise ValueError(
-            f"initial_object must have shape ({states}, {', '.join(map(str, shape))}) "
-            f"(states, slices, y, x), got {initial.shape}"
+    def __init__(self, evaluator: Evaluator, settings: FitSettings) -> None:
+        self.evaluator, self.settings = evaluator, settings
+        self.rng = np.random.default_rng(settings.seed)
+        self.training, self.held_out = split_positions(
+            len(evaluator.model.positions), settings.held_out_fraction, self.rng
         )
-    if not math.isfinite(float(abs(initial).sum())):
-        raise ValueError("initial_object must be finite, got NaN or infinity")
+        self.stage, self.in_stage, self.done, self.seconds = 0, 0, 0, 0.0
+        self.best_loss, self.best_at, self.best_vector, self.ended = np.inf, 0, None, False
+        self.scene: Scene
+        self.objective: Objective
+        self.optimizer: Optimizer
 
+    def begin(self, probe: Array, initial_object: Array | None, instrument: Instrument | None) -> None:
+        """Start from the beginning."""
+        evaluator, model = self.evaluator, self.evaluator.model
+        shape = (model.num_slices, *model.object_shape)
+        if initial_object is None:
+            initial_object = evaluator.xp.ones((1, *shape), evaluator.dtype)
+        current = evaluator.xp.asarray(initial_object, dtype=evaluator.dtype)
+        probe = evaluator.xp.asarray(probe, dtype=evaluator.dtype)
+        check_start(current, probe, model, self.settings)
+        object_model = make_object_model(self.settings.object_type, model.object_limit())
+        self.scene = Scene(object_model.start(current), probe, instrument or evaluator.nominal)
+        self._enter(self.settings.stages[0])
 
-def _check_probe(probe: Array, window: tuple[int, int]) -> None:
-    if probe.ndim != 3 or probe.shape[1:] != window or not len(probe):
-        raise ValueError(f"probe must have shape (modes, {window[0]}, {window[1]}), got {probe.shape}")
-    brightness = float((abs(probe) ** 2).sum())
-    if not (math.isfinite(brightness) and brightness > 0):
-        raise ValueError(f"probe must be finite and not all zero, got Σ|probe|² = {brightness}")
+    def iterate(self) -> Iterator[Snapshot]:
+        """Yield a snapshot after each iteration, through all stages."""
+        stages = self.settings.stages
+        while True:
+            yield from self._iterate_stage(stages[self.stage])
+            if self.stage + 1 == len(stages):
+                return
+            self.stage += 1
+            self._enter(stages[self.stage])
+
+    def _enter(self, stage: Stage) -> None:
+        """From the scene of the last stage to the first vector of this one."""
+        if len(self.scene.field) != stage.states:
+            states = thermal_states(
+                self.scene.field,
+                stage.states,
+                self.evaluator.model.sampling,
+                rms_angstrom=self.settings.thermal_rms_angstrom,
+                correlation_angstrom=self.settings.thermal_correlation_angstrom,
+                rng=self.rng,
+            )
+            self.scene = Scene(states, self.scene.probe, self.scene.instrument)
+        self.in_stage, self.ended, self.best_loss, self.best_vector = 0, False, np.inf, None
+        self.objective = self._make_objective(stage)
+        self.optimizer = self._make_optimizer()
+
+    def _iterate_stage(self, stage: Stage) -> Iterator[Snapshot]:
+        while not self.ended:
+            if self._overfits(stage):
+                self.ended = True
+                best = self.best_vector
+                yield self._snapshot(stage, self.objective.loss(best), self.best_loss, best)
+                break
+            if self.in_stage >= stage.iterations:
+                break
+            begin = time.perf_counter()
+            step = next(self.optimizer, None)
+            if step is None or (step.converged and self.in_stage):
+                break
+            self.in_stage, self.done = self.in_stage + 1, self.done + 1
+            held_out_loss = self._watch(step)
+            self.seconds += time.perf_counter() - begin
+            yield self._snapshot(stage, step.loss, held_out_loss, step.vector)
+        if self.in_stage:
+            vector = self.best_vector if self.ended else self.optimizer.state()["vector"]
+            self.scene = self.objective.scene(vector)
+
+    def _snapshot(self, stage: Stage, loss: float, held_out: float | None, vector: Array) -> Snapshot:
+        total = self.settings.total_iterations
+        return Snapshot(
+            stage.name, self.done, total, loss, held_out, self.seconds, self.objective, vector, self
+        )
+
+    def _watch(self, step: Step) -> float | None:
+        """Loss of the patterns that the fit does not see, with a note of the best."""
+        if not len(self.held_out):
+            return None
+        loss = self.objective.misfit(self.objective.scene(step.vector), self.held_out)
+        if loss < self.best_loss:
+            self.best_loss, self.best_at, self.best_vector = loss, self.in_stage, step.vector
+        return loss
+
+    def _overfits(self, stage: Stage) -> bool:
+        """Whether to go back to the best iteration: it lies ``patience`` back, or the stage is over."""
+        since = self.in_stage - self.best_at
+        over = since >= self.settings.patience or self.in_stage >= stage.iterations
+        return self.settings.patience > 0 and self.best_vector is not None and since > 0 and over
+
+    def _make_objective(self, stage: Stage, scales: dict[str, float] | None = None) -> Objective:
+        unknowns = make_unknowns(
+            self.settings, self.evaluator, stage, self.scene.probe, self.scene.instrument
+        )
+        positions = self.training
+        if stage.thinned:
+            positions = thinned(self.evaluator.model.positions, self.training)
+        return Objective(self.evaluator, unknowns, self.scene, positions=positions, scales=scales)
+
+    def _make_optimizer(self, state: dict[str, Array] | None = None) -> Optimizer:
+        settings, objective = self.settings, self.objective
+        if settings.optimizer == "lbfgs":
+            return LBFGS(objective, objective.start, history=settings.history, state=state)
+        return Adam(
+            objective,
+            objective.start,
+            positions=objective.positions,
+            batch_size=settings.batch_size,
+            rng=self.rng,
+            step_size=settings.step_size,
+            state=state,
+        )
+
+    # Checkpoints ---------------------------------------------------------------------------
+
+    def checkpoint(self) -> Checkpoint:
+        """Everything, as it is between two iterations."""
+        reference = self.objective.reference
+        return Checkpoint(
+            fingerprint=fingerprint(self.settings, self.evaluator.model),
+            progress={
+                "stage": self.stage,
+                "in_stage": self.in_stage,
+                "done": self.done,
+                "seconds": self.seconds,
+                "best_loss": self.best_loss,
+                "best_at": self.best_at,
+                "ended": self.ended,
+                "random": self.rng.bit_generator.state,
+                "scales": self.objective.packing.scales,
+            },
+            probe=to_numpy(reference.probe),
+            instrument=reference.instrument,
+            optimizer={name: to_numpy(array) for name, array in self.optimizer.state().items()},
+            best=None if self.best_vector is None else to_numpy(self.best_vector),
+        )
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go back to what :meth:`checkpoint` held."""
+        if checkpoint.fingerprint != fingerprint(self.settings, self.evaluator.model):
+            raise ValueError(
+                "resume: this checkpoint belongs to a fit with other settings, scan or optics; "
+                "give the ones it was made with, or start without it"
+            )
+        xp, progress = self.evaluator.xp, checkpoint.progress
+        self.stage, self.in_stage, self.done = (int(progress[n]) for n in ("stage", "in_stage", "done"))
+        self.seconds, self.best_loss = float(progress["seconds"]), float(progress["best_loss"])
+        self.best_at, self.ended = int(progress["best_at"]), bool(progress["ended"])
+        self.best_vector = None if checkpoint.best is None else xp.asarray(checkpoint.best)
+        self.rng.bit_generator.state = progress["random"]
+        stage = self.settings.stages[self.stage]
+        self.scene = self._blank_scene(checkpoint, stage)
+        self.objective = self._make_objective(stage, progress["scales"])
+        self.optimizer = self._make_optimizer(checkpoint.optimizer)
+
+    def _blank_scene(self, checkpoint: Checkpoint, stage: Stage) -> Scene:
+        """Probe and instrument of the stage's start; the field itself is in the optimiser's vector."""
+        evaluator, model = self.evaluator, self.evaluator.model
+        ones = evaluator.xp.ones((stage.states, model.num_slices, *model.object_shape), evaluator.dtype)
+        object_model = make_object_model(self.settings.object_type, model.object_limit())
+        return Scene(object_model.start(ones), evaluator.xp.asarray(checkpoint.probe), checkpoint.instrument)

@@ -8,6 +8,7 @@ what longer ones, and a longer one-state fit before, did to Einstein data and to
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ def displacement_fields(
     shape: tuple[int, int],
     sampling: tuple[float, float],
     rms_angstrom: float,
-    correlation_angstrom: float,
+    correlation_angstrom: float | Sequence[float],
     rng: np.random.Generator,
 ) -> np.ndarray:
     """Smooth random vector fields (count, 2, y, x) [pixel] whose mean over ``count`` is zero.
@@ -39,8 +40,9 @@ def displacement_fields(
         Pixels and pixel size [Å].
     rms_angstrom : float
         Root-mean-square displacement per axis [Å].
-    correlation_angstrom : float
-        Standard deviation [Å] of the Gaussian that smooths white noise.
+    correlation_angstrom : float or sequence of float
+        Standard deviation [Å] of the Gaussian that smooths white noise; of several lengths each
+        contributes the same variance.
     rng : numpy.random.Generator
         Source of the noise.
 
@@ -51,11 +53,16 @@ def displacement_fields(
     """
     validation.integer("count", count, minimum=2)
     validation.number("rms_angstrom", rms_angstrom, minimum=0, unit="Å")
-    validation.number("correlation_angstrom", correlation_angstrom, minimum=0, unit="Å")
+    lengths = np.atleast_1d(np.asarray(correlation_angstrom, float)).tolist()
+    for length in lengths:
+        validation.number("correlation_angstrom", length, minimum=0, unit="Å")
     pixel = validation.as_array("sampling", sampling, shape=(2,))
-    noise = rng.standard_normal((count, 2, *shape))
-    fields = gaussian_filter(noise, (0, 0, *(correlation_angstrom / pixel)), mode="wrap")
-    fields -= fields.mean(axis=0)
+    fields = np.zeros((count, 2, *shape))
+    for length in lengths:
+        noise = rng.standard_normal(fields.shape)
+        smooth = gaussian_filter(noise, (0, 0, *(length / pixel)), mode="wrap")
+        smooth -= smooth.mean(axis=0)
+        fields += smooth / smooth.std()
     fields *= rms_angstrom / fields.std()
     return fields / pixel[:, None, None]
 
@@ -66,7 +73,7 @@ def thermal_states(
     sampling: tuple[float, float],
     *,
     rms_angstrom: float = 0.07,
-    correlation_angstrom: float = 0.5,
+    correlation_angstrom: float | Sequence[float] = 0.5,
     rng: np.random.Generator,
 ) -> Array:
     """Copies of a one-state object, warped by thermal displacements, with the mean restored.
@@ -83,7 +90,7 @@ def thermal_states(
         Pixel size [Å].
     rms_angstrom : float
         Displacement per axis [Å], of the order of the expected thermal one.
-    correlation_angstrom : float
+    correlation_angstrom : float or sequence of float
         Smoothness of the displacement field [Å], below a bond length.
     rng : numpy.random.Generator
         Source of the displacements.

@@ -1,4 +1,4 @@
-"""Loss of the multislice model and its exact gradient in object and probe.
+"""Loss of the multislice model and its exact gradient in object, probe and instrument.
 
 For a real loss L of complex variables, "gradient" means G = 2 ∂L/∂conj(z), so that
 dL = Re Σ conj(G) dz. One scan position at a time keeps its waves in the processor's
@@ -9,23 +9,34 @@ for a given number of threads.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from dataclasses import fields
+from typing import Any, NamedTuple
 
 import numpy as np
-import scipy.fft
 
 from caviar_kit import validation
 from caviar_kit.backend import array_module, default_threads
-from caviar_kit.multislice.kernels import add_intensity, adjoint_transmit
+from caviar_kit.multislice.instrument import Instrument
 from caviar_kit.multislice.loss import Loss
 from caviar_kit.multislice.model import MultisliceModel
+from caviar_kit.multislice.waves import Waves, ifft2
 from caviar_kit.multislice.workspace import Workspace
 
-__all__ = ["Evaluator"]
+__all__ = ["Evaluation", "Evaluator"]
 
 Array = Any
+Indices = Sequence[int] | np.ndarray
+
+
+class Evaluation(NamedTuple):
+    """Loss and gradients of one pass over scan positions."""
+
+    loss: float
+    object: Array  # (states, slices, y, x) complex
+    probe: Array  # (modes, y, x) complex
+    instrument: Instrument  # derivatives in place of values; zero where not wanted
 
 
 class Evaluator:
@@ -78,16 +89,18 @@ class Evaluator:
             self.weights = weights.astype(self.real_dtype)
         threads = default_threads() if threads is None else validation.integer("threads", threads)
         self.threads = threads if self.xp is np else 1
-        pixels = math.prod(model.window)
-        self._transfers = [self._constant(h / pixels) for h in model.transfers()]  # FFTs are unnormalised
-        self._conjugates = [h.conj() for h in self._transfers]
-        limit = model.detector_limit()
-        self._detector_limit = None if limit is None else self.xp.asarray(limit, self.real_dtype)
-        self._fractions = model.fractions
-        self._frequencies = [np.fft.fftfreq(n) for n in model.window]
+        self.nominal = Instrument.nominal(model)
+        self.mean_pixel = float(self.patterns[0].mean())  # a scale, for the background
         self._workspaces: dict[tuple[int, int, int], Workspace] = {}
 
-    def loss(self, transmission: Array, probe: Array, positions: Sequence[int] | None = None) -> float:
+    def loss(
+        self,
+        transmission: Array,
+        probe: Array,
+        positions: Indices | None = None,
+        *,
+        instrument: Instrument | None = None,
+    ) -> float:
         """Loss only: about a third of the work of :meth:`loss_and_gradient`.
 
         Parameters
@@ -97,140 +110,100 @@ class Evaluator:
             Centred in its window, Σ|probe|² = beam.
         positions : indices, optional
             Scan positions to include; all by default.
+        instrument : Instrument, optional
+            The model's nominal one by default.
 
         Raises
         ------
         TypeError, ValueError
             If an array has another shape or precision than model and data ask for.
         """
-        return self._run(transmission, probe, positions, gradient=False)[0]
+        waves = self._waves(transmission, probe, instrument)
+        return self._run(waves, positions, lambda: _Sums(self.real_dtype)).loss
 
     def loss_and_gradient(
-        self, transmission: Array, probe: Array, positions: Sequence[int] | None = None
-    ) -> tuple[float, Array, Array]:
-        """Loss, gradient in ``transmission`` and gradient in ``probe`` (same shapes)."""
-        value, object_gradient, spectrum = self._run(transmission, probe, positions, gradient=True)
-        return value, object_gradient, self._fft(spectrum, inverse=True)
+        self,
+        transmission: Array,
+        probe: Array,
+        positions: Indices | None = None,
+        *,
+        instrument: Instrument | None = None,
+        wanted: Collection[str] = (),
+    ) -> Evaluation:
+        """Loss and its gradient in transmission functions and probe, and in the instrument if wanted.
 
-    def intensities(self, transmission: Array, probe: Array) -> Array:
+        Parameters as for :meth:`loss`, and
+
+        Parameters
+        ----------
+        wanted : names of attributes of Instrument
+            Where to differentiate besides; "slopes" and "thicknesses" need more Fourier transforms.
+        """
+        waves = self._waves(transmission, probe, instrument)
+        sums = self._run(waves, positions, lambda: _GradientSums(waves, frozenset(wanted)))
+        return Evaluation(sums.loss, sums.object, ifft2(sums.spectrum), sums.instrument)
+
+    def intensities(
+        self,
+        transmission: Array,
+        probe: Array,
+        positions: Indices | None = None,
+        *,
+        instrument: Instrument | None = None,
+    ) -> Array:
         """Modelled patterns (positions, y, x), FFT order, in units of the probe's Σ|P|²."""
-        self._check_unknowns(transmission, probe)
-        workspace = self._workspace(0, len(probe), transmission)
-        spectrum = self._fft(probe)
-        rows = []
-        for position in range(len(self.patterns)):
-            workspace.probe[:, 0] = self._shifted(spectrum, position)
-            rows.append(self._forward(workspace, transmission, position).copy())
-        return self.xp.stack(rows)
+        indices = range(len(self.patterns)) if positions is None else self._indices(positions)
+        waves = self._waves(transmission, probe, instrument)
+        workspace = self._workspace(0, waves)
+        return self.xp.stack([self._pattern(waves, workspace, p).copy() for p in indices])
 
     # One pass ------------------------------------------------------------------------------
 
-    def _run(
-        self, transmission: Array, probe: Array, positions: Sequence[int] | None, *, gradient: bool
-    ) -> tuple[float, Array, Array]:
+    def _waves(self, transmission: Array, probe: Array, instrument: Instrument | None) -> Waves:
         self._check_unknowns(transmission, probe)
+        return Waves(self.model, transmission, probe, instrument or self.nominal)
+
+    def _run(self, waves: Waves, positions: Indices | None, new_sums: Callable[[], Any]) -> Any:
         indices = np.arange(len(self.patterns)) if positions is None else self._indices(positions)
-        spectrum = self._fft(probe)
         blocks = [block for block in np.array_split(indices, self.threads) if len(block)]
         jobs = [
-            self._job(self._workspace(n, len(probe), transmission), transmission, spectrum, block, gradient)
-            for n, block in enumerate(blocks)
+            self._job(waves, self._workspace(n, waves), block, new_sums()) for n, block in enumerate(blocks)
         ]
         if len(jobs) == 1:
             results = [jobs[0]()]
         else:
             with ThreadPoolExecutor(len(jobs)) as pool:
                 results = [future.result() for future in [pool.submit(job) for job in jobs]]
-        value = sum(result[0] for result in results) / len(indices)
-        if not gradient:
-            return value, None, None
-        _, object_gradient, spectrum_gradient = results[0]
-        for _, other_object, other_spectrum in results[1:]:
-            object_gradient += other_object
-            spectrum_gradient += other_spectrum
-        scale = self.real_dtype.type(1 / len(indices))
-        object_gradient *= scale
-        spectrum_gradient *= scale
-        return value, object_gradient, spectrum_gradient
+        for other in results[1:]:
+            results[0].add(other)
+        results[0].divide(len(indices))
+        return results[0]
 
-    def _job(
-        self, workspace: Workspace, transmission: Array, spectrum: Array, block: np.ndarray, gradient: bool
-    ) -> Callable[[], tuple[float, Array, Array]]:
-        def run() -> tuple[float, Array, Array]:
-            total = 0.0
-            object_gradient = self.xp.zeros_like(transmission) if gradient else None
-            spectrum_gradient = self.xp.zeros_like(spectrum) if gradient else None
+    def _job(self, waves: Waves, workspace: Workspace, block: np.ndarray, sums: Any) -> Callable[[], Any]:
+        def run() -> Any:
             for position in block:
-                workspace.probe[:, 0] = self._shifted(spectrum, position)
-                model = self._forward(workspace, transmission, position)
-                value, residual = self._misfit(model, position, gradient)
-                total += value
-                if gradient:
-                    waves = self._backward(workspace, transmission, residual, object_gradient, position)
-                    spectrum_gradient += self._shifted(self._fft(waves), position, adjoint=True)
-            return total, object_gradient, spectrum_gradient
+                model = self._pattern(waves, workspace, position)
+                data = self.patterns[position]
+                sums.loss += float(
+                    self._weighted(self.loss_function.value(model, data)).sum(dtype=np.float64)
+                )
+                if sums.differentiates:
+                    residual = self._weighted(self.loss_function.derivative(model, data))
+                    sums.differentiate(workspace, position, residual)
+            return sums
 
         return run
 
-    def _forward(self, workspace: Workspace, transmission: Array, position: int) -> Array:
-        """Waves of every chunk of states to the detector; returns the intensity (y, x)."""
-        patch = self.model.sampler.view(transmission, position)
-        workspace.intensity[...] = 0
-        for chunk in workspace.chunks:
-            for z, incident in enumerate(chunk.incident):
-                if z:
-                    chunk.to_reciprocal()
-                    self.xp.multiply(chunk.exit, self._transfers[z - 1], out=incident)
-                    chunk.incident_to_real[z]()
-                self.xp.multiply(incident, patch[chunk.states, z], out=chunk.exit)
-            chunk.to_detector()
-            add_intensity(chunk.far, workspace.intensity)
-        workspace.intensity *= self.real_dtype.type(
-            1 / (transmission.shape[0] * math.prod(self.model.window))
-        )
-        if self._detector_limit is not None:
-            workspace.intensity *= self._detector_limit
-        return workspace.intensity
+    def _pattern(self, waves: Waves, workspace: Workspace, position: int) -> Array:
+        """Modelled pattern (y, x) with beam current and background."""
+        intensity = waves.to_detector(workspace, position)
+        beam, background = waves.instrument.beam[position], waves.instrument.background
+        if beam != 1:
+            intensity = intensity * self.real_dtype.type(beam)
+        return intensity if background is None else intensity + background
 
-    def _misfit(self, model: Array, position: int, gradient: bool) -> tuple[float, Array]:
-        data = self.patterns[position]
-        value = self.loss_function.value(model, data)
-        if self.weights is not None:
-            value = value * self.weights
-        total = float(value.sum(dtype=np.float64))
-        if not gradient:
-            return total, None
-        residual = self.loss_function.derivative(model, data)
-        if self.weights is not None:
-            residual = residual * self.weights
-        return total, residual if self._detector_limit is None else residual * self._detector_limit
-
-    def _backward(
-        self,
-        workspace: Workspace,
-        transmission: Array,
-        residual: Array,
-        object_gradient: Array,
-        position: int,
-    ) -> Array:
-        """Pull the residual back to the probe; returns Σ_states of its gradient (modes, y, x)."""
-        patch = self.model.sampler.view(transmission, position)
-        target = self.model.sampler.view(object_gradient, position)
-        factor = self.real_dtype.type(2 / (transmission.shape[0] * math.prod(self.model.window)))
-        residual = residual * factor
-        waves = self.xp.zeros(workspace.probe.shape, self.dtype)
-        for chunk in workspace.chunks:
-            self.xp.multiply(chunk.far, residual, out=chunk.exit)
-            for z in range(self.model.num_slices - 1, -1, -1):
-                chunk.to_real()
-                adjoint_transmit(
-                    chunk.exit, patch[chunk.states, z], chunk.incident[z], target[chunk.states, z]
-                )
-                if z:
-                    chunk.to_reciprocal()
-                    chunk.exit *= self._conjugates[z - 1]
-            waves += chunk.exit.sum(axis=1, keepdims=True)
-        return waves[:, 0]
+    def _weighted(self, values: Array) -> Array:
+        return values if self.weights is None else values * self.weights
 
     # Checks --------------------------------------------------------------------------------
 
@@ -258,7 +231,7 @@ class Evaluator:
             if array.dtype != self.dtype:
                 raise TypeError(f"{name} must be {self.dtype} like the patterns, got {array.dtype}")
 
-    def _indices(self, positions: Sequence[int]) -> np.ndarray:
+    def _indices(self, positions: Indices) -> np.ndarray:
         indices, count = np.asarray(positions), len(self.patterns)
         if indices.ndim != 1 or indices.dtype.kind not in "iu" or not indices.size:
             raise ValueError(
@@ -271,33 +244,86 @@ class Evaluator:
             )
         return indices
 
-    # Probe and constants -------------------------------------------------------------------
-
-    def _shifted(self, spectrum: Array, position: int, *, adjoint: bool = False) -> Array:
-        """Probe at the sub-pixel position: waves from the spectrum, or spectra back (adjoint)."""
-        fraction = self._fractions[position]
-        sign = 1 if adjoint else -1
-        ramp: Array = 1
-        if fraction.any():
-            y, x = (
-                np.exp(sign * 2j * math.pi * k * f) for k, f in zip(self._frequencies, fraction, strict=True)
-            )
-            ramp = self._constant(y[:, None] * x[None, :])
-        return spectrum * ramp if adjoint else self._fft(spectrum * ramp, inverse=True)
-
-    def _fft(self, array: Array, *, inverse: bool = False) -> Array:
-        """Small transforms outside the inner loop: unnormalised forward, normalised inverse."""
-        if self.xp is np:
-            return scipy.fft.ifft2(array) if inverse else scipy.fft.fft2(array)
-        return self.xp.fft.ifft2(array) if inverse else self.xp.fft.fft2(array)
-
-    def _constant(self, array: np.ndarray) -> Array:
-        return self.xp.asarray(array, dtype=self.dtype)
-
-    def _workspace(self, worker: int, modes: int, transmission: Array) -> Workspace:
-        key = (worker, modes, transmission.shape[0])
+    def _workspace(self, worker: int, waves: Waves) -> Workspace:
+        modes, states = len(waves.spectrum), len(waves.transmission)
+        key = (worker, modes, states)
         if key not in self._workspaces:
             self._workspaces[key] = Workspace(
-                self.xp, modes, transmission.shape[0], self.model.num_slices, self.model.window, self.dtype
+                self.xp, modes, states, self.model.num_slices, self.model.window, self.dtype
             )
         return self._workspaces[key]
+
+
+class _Sums:
+    """What one worker adds up: the loss alone."""
+
+    differentiates = False
+
+    def __init__(self, dtype: np.dtype[Any]) -> None:
+        self.loss, self._real = 0.0, dtype.type
+
+    def add(self, other: Any) -> None:
+        """Take in what another worker summed."""
+        self.loss += other.loss
+
+    def divide(self, count: int) -> None:
+        """From the sum over positions to the mean."""
+        self.loss /= count
+
+
+class _GradientSums(_Sums):
+    """What one worker adds up: the loss and its gradients."""
+
+    differentiates = True
+
+    def __init__(self, waves: Waves, wanted: frozenset[str]) -> None:
+        super().__init__(waves.transmission.real.dtype)
+        self._waves, self._wanted = waves, wanted
+        self.object = waves.xp.zeros_like(waves.transmission)
+        self.spectrum = waves.xp.zeros_like(waves.spectrum)
+        now = waves.instrument
+        self.instrument = Instrument(
+            np.zeros_like(now.positions),
+            np.zeros_like(now.slopes),
+            np.zeros_like(now.thicknesses),
+            np.zeros_like(now.beam),
+            waves.xp.zeros(waves.model.window, self._real) if "background" in wanted else None,
+        )
+
+    def differentiate(self, workspace: Workspace, position: int, residual: Array) -> None:
+        """Add the gradient at a position, whose waves are in ``workspace``, from ∂L/∂pattern (y, x)."""
+        waves, gradient = self._waves, self.instrument
+        if gradient.background is not None:
+            gradient.background[...] += residual
+        beam = waves.instrument.beam[position]
+        if "beam" in self._wanted:
+            gradient.beam[position] += float((residual * workspace.intensity).sum(dtype=np.float64))
+        maps = None
+        if self._wanted & {"slopes", "thicknesses"}:
+            maps = [waves.xp.zeros_like(residual) for _ in gradient.thicknesses]
+        if beam != 1:
+            residual = residual * self._real(beam)
+        shifted = waves.to_probe(workspace, position, residual, self.object, maps)
+        self.spectrum += waves.unshifted(shifted, position)
+        if "positions" in self._wanted:
+            gradient.positions[position] += waves.position_gradient(shifted, position)
+        if maps is not None:
+            by_slope, by_thickness = waves.propagation.derivatives(position, maps)
+            gradient.slopes[position if len(gradient.slopes) > 1 else 0] += by_slope
+            gradient.thicknesses[...] += by_thickness
+
+    def add(self, other: Any) -> None:
+        """Take in what another worker summed."""
+        super().add(other)
+        for mine, others in zip(self._arrays(), other._arrays(), strict=True):
+            mine += others
+
+    def divide(self, count: int) -> None:
+        """From the sum over positions to the mean."""
+        super().divide(count)
+        for array in self._arrays():
+            array *= array.real.dtype.type(1 / count)
+
+    def _arrays(self) -> list[Array]:
+        parts = [getattr(self.instrument, f.name) for f in fields(Instrument)]
+        return [self.object, self.spectrum, *(part for part in parts if part is not None)]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from caviar_kit.multislice.engine import FitSettings
 from caviar_kit.multislice.model import MultisliceModel
+from caviar_kit.multislice.settings import FitSettings
 
 __all__ = ["estimate_memory"]
 

@@ -96,20 +96,14 @@ class MultisliceModel:
         """Slices of the object."""
         return len(self.thicknesses) + 1
 
-    @property
-    def fractions(self) -> np.ndarray:
-        """Sub-pixel part of each probe position, (positions, 2) in [-0.5, 0.5] pixel."""
-        return self.positions - np.rint(self.positions)
-
     def _cutoff(self) -> float:
         nyquist = min(0.5 / d for d in self.sampling)
         return (self.band_limit or 1.0) * nyquist
 
     def transfers(self) -> list[np.ndarray]:
         """Transfer function H(k) of each gap between slices, complex128 (y, x)."""
-        limit = (
-            1.0 if self.band_limit is None else BandLimit(self.window, self.sampling, self._cutoff()).transfer
-        )
+        limit = self.detector_limit()
+        limit = np.ones(self.window) if limit is None else limit
         return [
             FresnelPropagator(self.window, self.sampling, self.wavelength, dz, self.tilt_mrad).transfer
             * limit

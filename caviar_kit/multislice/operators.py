@@ -17,7 +17,15 @@ from scipy import fft as scipy_fft
 from caviar_kit import validation
 from caviar_kit.backend import array_module
 
-__all__ = ["BandLimit", "FarField", "FourierShift", "FresnelPropagator", "PatchSampler", "frequency_grid"]
+__all__ = [
+    "BandLimit",
+    "FarField",
+    "FourierFilter",
+    "FourierShift",
+    "FresnelPropagator",
+    "PatchSampler",
+    "frequency_grid",
+]
 
 Array = Any
 
@@ -91,6 +99,21 @@ class BandLimit:
         return _filter(field, self.transfer)
 
     adjoint = forward
+
+
+@dataclass(frozen=True, eq=False)
+class FourierFilter:
+    """F⁻¹ T F with any ``transfer`` T, real or complex NumPy array (y, x), FFT order."""
+
+    transfer: np.ndarray
+
+    def forward(self, field: Array) -> Array:
+        """Multiply the spectrum by T."""
+        return _filter(field, self.transfer)
+
+    def adjoint(self, field: Array) -> Array:
+        """Multiply the spectrum by conj(T)."""
+        return _filter(field, self.transfer.conj())
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Optimisers as generators: each ``next`` does one iteration and yields where it stands.
+"""Optimisers as iterators: each ``next`` does one iteration and says where it stands.
 
 They know nothing of ptychography; they ask an objective for ``loss`` and
 ``loss_and_gradient`` of a real vector (NumPy or CuPy).
@@ -6,8 +6,9 @@ They know nothing of ptychography; they ask an objective for ``loss`` and
 
 from __future__ import annotations
 
+import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -15,7 +16,7 @@ import numpy as np
 
 from caviar_kit.backend import array_module
 
-__all__ = ["Step", "adam", "lbfgs"]
+__all__ = ["LBFGS", "Adam", "Optimizer", "Step"]
 
 Array = Any
 
@@ -38,19 +39,25 @@ class Step:
     converged: bool = False
 
 
-def lbfgs(
-    objective: DifferentiableFunction,
-    start: Array,
-    *,
-    history: int = 20,
-    first_step: float = 0.02,
-    max_trials: int = 12,
-) -> Iterator[Step]:
+class Optimizer(Protocol):
+    """An iterator of steps whose state can be taken out and put back."""
+
+    def __iter__(self) -> Iterator[Step]: ...
+
+    def __next__(self) -> Step: ...
+
+    def state(self) -> dict[str, Array]:
+        """Arrays from which an optimiser of the same kind goes on, bit for bit."""
+        ...
+
+
+class LBFGS:
     """Limited-memory BFGS over all positions [Nocedal & Wright (2006), algorithm 7.5].
 
     A full step is tried with its gradient, as it nearly always succeeds; shorter ones are
     tried by loss only. Steps satisfy the Armijo condition, and pairs without positive
     curvature are left out of the history, so the model Hessian stays positive definite.
+    The last step has ``converged=True`` when no descent is left.
 
     Parameters
     ----------
@@ -64,57 +71,92 @@ def lbfgs(
         Largest change of an unknown in the first, steepest-descent step.
     max_trials : int
         Shorter steps tried before the search direction is given up.
-
-    Yields
-    ------
-    Step
-        After each iteration; the last one has ``converged=True`` when no descent is left.
+    state : dict, optional
+        What :meth:`state` of another gave; ``start`` is then ignored.
     """
-    xp = array_module(start)
-    vector = start.copy()
-    loss, gradient = objective.loss_and_gradient(vector)
-    pairs: deque[tuple[Array, Array, float]] = deque(maxlen=history)
-    iteration = 0
-    while True:
-        direction = _two_loop(gradient, pairs)
-        if not pairs:
-            largest = float(xp.abs(gradient).max())
-            if largest == 0:
-                yield Step(iteration, loss, vector, converged=True)
-                return
-            direction *= first_step / largest
-        slope = _dot(gradient, direction)
-        found = _search(objective, vector, loss, slope, direction, max_trials) if slope < 0 else None
+
+    def __init__(
+        self,
+        objective: DifferentiableFunction,
+        start: Array,
+        *,
+        history: int = 20,
+        first_step: float = 0.02,
+        max_trials: int = 12,
+        state: dict[str, Array] | None = None,
+    ) -> None:
+        self._objective, self._first_step, self._max_trials = objective, first_step, max_trials
+        self._pairs: deque[tuple[Array, Array, float]] = deque(maxlen=history)
+        self._vector, self._loss = start, math.inf
+        self._gradient: Array = None
+        self._iteration, self._finished = 0, False
+        if state is not None:
+            self._restore(state, array_module(start))
+
+    def __iter__(self) -> Iterator[Step]:
+        return self
+
+    def __next__(self) -> Step:
+        if self._finished:
+            raise StopIteration
+        if self._gradient is None:
+            self._loss, self._gradient = self._objective.loss_and_gradient(self._vector)
+        found = self._descend()
+        if found is None and self._pairs:
+            self._pairs.clear()  # stale curvature: start again from steepest descent
+            found = self._descend()
         if found is None:
-            if not pairs:
-                yield Step(iteration, loss, vector, converged=True)
-                return
-            pairs.clear()  # stale curvature: start again from steepest descent
-            continue
-        step, new_loss, new_gradient = found
-        change = step * direction
-        difference = new_gradient - gradient
+            self._finished = True
+            return Step(self._iteration, self._loss, self._vector, converged=True)
+        change, loss, gradient = found
+        difference = gradient - self._gradient
         curvature = _dot(change, difference)
         if curvature > 1e-10 * np.sqrt(_dot(change, change) * _dot(difference, difference)):
-            pairs.append((change, difference, curvature))
-        vector = vector + change
-        loss, gradient = new_loss, new_gradient
-        iteration += 1
-        yield Step(iteration, loss, vector)
+            self._pairs.append((change, difference, curvature))
+        self._vector = self._vector + change
+        self._loss, self._gradient = loss, gradient
+        self._iteration += 1
+        return Step(self._iteration, self._loss, self._vector)
+
+    def _descend(self) -> tuple[Array, float, Array] | None:
+        """The change of the vector with the loss and gradient there, or None if there is no way down."""
+        direction = _two_loop(self._gradient, self._pairs)
+        if not self._pairs:
+            largest = float(abs(self._gradient).max())
+            if largest == 0:
+                return None
+            direction *= self._first_step / largest
+        slope = _dot(self._gradient, direction)
+        if not slope < 0:
+            return None
+        found = _search(self._objective, self._vector, self._loss, slope, direction, self._max_trials)
+        return None if found is None else (found[0] * direction, found[1], found[2])
+
+    def state(self) -> dict[str, Array]:
+        """Vector, gradient, pairs and counters after the latest step."""
+        pairs = list(self._pairs)
+        xp = array_module(self._vector)
+        empty = xp.zeros((0, self._vector.size), self._vector.dtype)
+        return {
+            "vector": self._vector,
+            "gradient": self._gradient,
+            "changes": xp.stack([change for change, _, _ in pairs]) if pairs else empty,
+            "differences": xp.stack([difference for _, difference, _ in pairs]) if pairs else empty,
+            "numbers": np.array([self._loss, self._iteration, self._finished, *(c for _, _, c in pairs)]),
+        }
+
+    def _restore(self, state: dict[str, Array], xp: Any) -> None:
+        self._vector, self._gradient = xp.asarray(state["vector"]), xp.asarray(state["gradient"])
+        loss, iteration, finished, *curvatures = (float(n) for n in state["numbers"])
+        self._loss, self._iteration, self._finished = loss, int(iteration), bool(finished)
+        changes, differences = xp.asarray(state["changes"]), xp.asarray(state["differences"])
+        self._pairs.extend(zip(changes, differences, curvatures, strict=True))
 
 
-def adam(
-    objective: DifferentiableFunction,
-    start: Array,
-    *,
-    num_positions: int,
-    batch_size: int,
-    rng: np.random.Generator,
-    step_size: float = 0.01,
-    decay: tuple[float, float] = (0.9, 0.99),
-    epsilon: float = 1e-2,
-) -> Iterator[Step]:
-    """Mini-batch Adam [Kingma & Ba (2015), arXiv:1412.6980]; one iteration is one epoch.
+class Adam:
+    """Adam over random batches of positions [Kingma & Ba (2015), arXiv:1412.6980].
+
+    A step is an epoch, with the mean of the losses met in it.
 
     Parameters
     ----------
@@ -122,8 +164,8 @@ def adam(
         The function to minimise.
     start : real vector
         Not modified.
-    num_positions, batch_size : int
-        Scan positions in all and per update, reshuffled each epoch.
+    positions, batch_size : sequence of int, int
+        Scan positions, and how many per update, reshuffled each epoch.
     rng : numpy.random.Generator
         Source of the shuffles.
     step_size : float
@@ -133,30 +175,66 @@ def adam(
     epsilon : float
         Added to the denominator, relative to the largest root-mean-square gradient, so that
         unknowns which are hardly lit stay put.
-
-    Yields
-    ------
-    Step
-        After each epoch, with the mean of the losses met in it.
+    state : dict, optional
+        What :meth:`state` of another gave; ``start`` is then ignored. ``rng`` must be in the same state.
     """
-    xp = array_module(start)
-    vector, mean, square = start.copy(), xp.zeros_like(start), xp.zeros_like(start)
-    update, epoch = 0, 0
-    while True:
-        order = rng.permutation(num_positions)
+
+    def __init__(
+        self,
+        objective: DifferentiableFunction,
+        start: Array,
+        *,
+        positions: Sequence[int] | np.ndarray | None,
+        batch_size: int = 32,
+        rng: np.random.Generator,
+        step_size: float = 0.01,
+        decay: tuple[float, float] = (0.9, 0.99),
+        epsilon: float = 1e-2,
+        state: dict[str, Array] | None = None,
+    ) -> None:
+        xp = array_module(start)
+        self._objective, self._positions, self._batch_size = objective, np.asarray(positions), batch_size
+        self._rng, self._step_size, self._decay, self._epsilon = rng, step_size, decay, epsilon
+        self._vector, self._update, self._epoch = start.copy(), 0, 0
+        self._mean, self._square = xp.zeros_like(start), xp.zeros_like(start)
+        if state is not None:
+            self._vector, self._mean, self._square = (
+                xp.array(state[name]) for name in ("vector", "mean", "square")
+            )
+            self._update, self._epoch = (int(n) for n in state["numbers"])
+
+    def __iter__(self) -> Iterator[Step]:
+        return self
+
+    def __next__(self) -> Step:
+        order = self._rng.permutation(self._positions)
         total = 0.0
-        for first in range(0, num_positions, batch_size):
-            batch = order[first : first + batch_size]
-            loss, gradient = objective.loss_and_gradient(vector, batch)
+        for first in range(0, len(order), self._batch_size):
+            batch = order[first : first + self._batch_size]
+            loss, gradient = self._objective.loss_and_gradient(self._vector, batch)
             total += loss * len(batch)
-            update += 1
-            mean += (1 - decay[0]) * (gradient - mean)
-            square += (1 - decay[1]) * (gradient**2 - square)
-            root = xp.sqrt(square / (1 - decay[1] ** update))
-            floor = max(epsilon * float(root.max()), np.finfo(root.dtype).tiny)  # no 0/0 at rest
-            vector = vector - step_size / (1 - decay[0] ** update) * mean / (root + floor)
-        epoch += 1
-        yield Step(epoch, total / num_positions, vector)
+            self._move(gradient)
+        self._epoch += 1
+        return Step(self._epoch, total / len(order), self._vector)
+
+    def _move(self, gradient: Array) -> None:
+        xp = array_module(gradient)
+        self._update += 1
+        self._mean += (1 - self._decay[0]) * (gradient - self._mean)
+        self._square += (1 - self._decay[1]) * (gradient**2 - self._square)
+        root = xp.sqrt(self._square / (1 - self._decay[1] ** self._update))
+        floor = max(self._epsilon * float(root.max()), np.finfo(root.dtype).tiny)  # no 0/0 at rest
+        step = self._step_size / (1 - self._decay[0] ** self._update)
+        self._vector = self._vector - step * self._mean / (root + floor)
+
+    def state(self) -> dict[str, Array]:
+        """Vector, running means and counters after the latest epoch."""
+        return {
+            "vector": self._vector,
+            "mean": self._mean,
+            "square": self._square,
+            "numbers": np.array([self._update, self._epoch]),
+        }
 
 
 def _dot(a: Array, b: Array) -> float:

@@ -10,7 +10,7 @@ import pytest
 
 from caviar_kit._adapter.parent import Parent
 from caviar_kit._adapter.views import mean_state
-from tests.adapter.problems import SAME_FRAME, geometry, planted, planted_object
+from tests.adapter.problems import SAME_FRAME, build, geometry, planted, planted_object
 
 # How to call each name that works, after a reconstruction of two states.
 WORKS = {
@@ -214,10 +214,18 @@ def test_wrong_calls_are_refused(fitted, call, error, message):
         call(fitted)
 
 
-def test_before_preprocess_and_after_another_data_cube_nothing_is_shown():
-    ptycho = geometry()
-    for call in (ptycho.show_slices, lambda: ptycho.object_cropped, ptycho.show_transmitted_probe):
-        ptycho.attach_datacube(ptycho._datacube)
+def test_what_needs_data_needs_preprocess():
+    fresh = build(np.ones((6, 5, 24, 24)))
+    used = geometry().attach_datacube(fresh._datacube)
+    used.show_slices()  # of the old data
+    for call in (
+        fresh.show_slices,
+        lambda: fresh.object_cropped,
+        fresh.show_transmitted_probe,
+        used.show_transmitted_probe,
+        used.show_uncertainty_visualization,
+        used.reconstruct,
+    ):
         with pytest.raises(ValueError, match=r"run preprocess\(\) first"):
             call()
 

@@ -9,6 +9,7 @@ import numpy as np
 from caviar_kit.multislice import AmplitudeLoss, Evaluator, MultisliceModel
 
 WAVELENGTH = 0.025  # Å, about 200 kV
+STATES, MODES = 3, 2  # beside 4 slices, 5 positions, 12 × 15 pixels
 
 
 def random_complex(shape: tuple[int, ...], seed: int = 0, dtype: Any = complex) -> np.ndarray:
@@ -67,6 +68,34 @@ def evaluator(
     patterns = rng.uniform(0.5, 1.5, (len(geometry.positions), *geometry.window))
     patterns /= patterns.sum(axis=(1, 2), keepdims=True)
     return Evaluator(geometry, patterns.astype(dtype), loss or AmplitudeLoss(), **{"threads": 1, **settings})
+
+
+def objects(geometry: MultisliceModel, count: int = STATES, **options: Any) -> np.ndarray:
+    return states((count, geometry.num_slices, *geometry.object_shape), **options)
+
+
+def finite_difference(function: Any, point: np.ndarray, direction: np.ndarray, step: float = 2e-3) -> float:
+    """Slope along ``direction``: central differences, twice extrapolated (error of order step⁶)."""
+    slopes = [
+        (function(point + h * direction) - function(point - h * direction)) / (2 * h)
+        for h in (step, step / 2, step / 4)
+    ]
+    first = [(4 * slopes[n + 1] - slopes[n]) / 3 for n in range(2)]
+    return (16 * first[1] - first[0]) / 15
+
+
+def slope_error(function: Any, gradient: np.ndarray, point: np.ndarray, directions: int = 3) -> float:
+    """Largest relative error of dL = Re Σ conj(G) dz; a real gradient is its own special case."""
+    worst = 0.0
+    for seed in range(directions):
+        direction = random_complex(point.shape, 10 + seed)
+        if not np.iscomplexobj(point):
+            direction = direction.real
+        # mostly along the gradient, so that the slope is not the small difference of large terms
+        direction = 0.8 * direction / np.linalg.norm(direction) + gradient / np.linalg.norm(gradient)
+        expected = finite_difference(function, point, direction)
+        worst = max(worst, abs(np.vdot(gradient, direction).real - expected) / abs(expected))
+    return worst
 
 
 def reference_patterns(geometry: MultisliceModel, objects: np.ndarray, probe: np.ndarray) -> np.ndarray:

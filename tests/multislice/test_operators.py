@@ -13,6 +13,7 @@ from caviar_kit._py4dstem import import_py4dstem
 from caviar_kit.multislice.operators import (
     BandLimit,
     FarField,
+    FourierFilter,
     FourierShift,
     FresnelPropagator,
     PatchSampler,
@@ -30,7 +31,7 @@ PIXELS = some.tuples(some.floats(0.05, 0.5), some.floats(0.05, 0.5))
 def field_operators(draw):
     """An operator from fields to fields of the same shape, and that shape."""
     shape, sampling = draw(SHAPES), draw(PIXELS)
-    kind = draw(some.sampled_from(["fresnel", "band", "shift", "far"]))
+    kind = draw(some.sampled_from(["fresnel", "band", "shift", "far", "filter"]))
     if kind == "fresnel":
         tilt = draw(some.tuples(some.floats(-50, 50), some.floats(-50, 50)))
         return FresnelPropagator(shape, sampling, 0.025, draw(some.floats(-50, 50)), tilt), shape
@@ -38,6 +39,9 @@ def field_operators(draw):
         return BandLimit(shape, sampling, draw(some.floats(0.1, 10))), shape
     if kind == "shift":
         return FourierShift(shape, draw(some.tuples(some.floats(-5, 5), some.floats(-5, 5)))), shape
+    if kind == "filter":
+        noise = random_complex(shape, draw(some.integers(0, 9)))
+        return FourierFilter(noise / abs(noise)), shape
     return FarField(), shape
 
 

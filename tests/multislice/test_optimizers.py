@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from caviar_kit.multislice.optimizers import Step, adam, lbfgs
+from caviar_kit.multislice.optimizers import LBFGS, Adam, Step
 
 
 class Counted:
@@ -76,7 +76,7 @@ def quadratic(condition: float = 1e4, unknowns: int = 30) -> Counted:
 )
 def test_lbfgs_finds_the_minimum_and_never_climbs(function, start, minimum):
     kept = start.copy()
-    steps = list(islice(lbfgs(function, start), 400))
+    steps = list(islice(LBFGS(function, start), 400))
     losses = [step.loss for step in steps]
     assert (np.diff(losses) <= 0).all()
     np.testing.assert_allclose(steps[-1].vector, minimum, atol=1e-5)
@@ -94,28 +94,28 @@ def test_lbfgs_is_as_fast_as_scipys():
         method="L-BFGS-B",
         options={"maxcor": 20, "maxiter": 200, "ftol": 0, "gtol": 0},
     )
-    steps = list(islice(lbfgs(quadratic(), np.ones(30), history=20), 200))
+    steps = list(islice(LBFGS(quadratic(), np.ones(30), history=20), 200))
     assert steps[-1].loss < 10 * found.fun < 1e-2
 
 
 def test_longer_history_converges_faster():
-    long, short = (list(islice(lbfgs(quadratic(), np.ones(30), history=n), 200))[-1].loss for n in (20, 2))
+    long, short = (list(islice(LBFGS(quadratic(), np.ones(30), history=n), 200))[-1].loss for n in (20, 2))
     assert long < 0.1 * short
 
 
 def test_first_step_changes_no_unknown_by_more_than_asked():
-    step = next(lbfgs(quadratic(), np.ones(30), first_step=0.005))
+    step = next(LBFGS(quadratic(), np.ones(30), first_step=0.005))
     assert abs(step.vector - 1).max() == pytest.approx(0.005)
 
 
 def test_full_step_costs_one_gradient_and_shorter_trials_only_losses():
     function = quadratic(10)
-    steps = lbfgs(function, np.ones(30))
+    steps = LBFGS(function, np.ones(30))
     next(steps)
     assert (function.losses, function.gradients) == (0, 2)  # at the start, and of the accepted full step
     steep = Counted(lambda x: (1e3 * x**2).sum(), lambda x: 2e3 * x)
     start = np.array([1e-3])
-    next(lbfgs(steep, start, first_step=1.0))  # 1000 times too long: rejected, then shortened
+    next(LBFGS(steep, start, first_step=1.0))  # 1000 times too long: rejected, then shortened
     assert steep.losses >= 1
     assert steep.gradients == 3  # start, rejected full step, accepted shorter one
 
@@ -125,19 +125,19 @@ def test_infinite_loss_is_stepped_back_from():
         return np.inf if x[0] <= 0 else x[0] - np.log(x[0])
 
     function = Counted(value, lambda x: 1 - 1 / x)
-    steps = list(islice(lbfgs(function, np.array([3.0]), first_step=5.0), 60))
+    steps = list(islice(LBFGS(function, np.array([3.0]), first_step=5.0), 60))
     assert steps[-1].vector[0] == pytest.approx(1, abs=1e-6)
 
 
 @pytest.mark.parametrize("start", [np.zeros(3), np.full(3, 1e-200)])
 def test_lbfgs_says_when_no_descent_is_left(start):
-    steps = list(islice(lbfgs(Counted(lambda x: x @ x, lambda x: 2 * x), start), 60))
+    steps = list(islice(LBFGS(Counted(lambda x: x @ x, lambda x: 2 * x), start), 60))
     assert steps[-1].converged
     assert abs(steps[-1].vector).max() <= 1e-200
 
 
 def test_lbfgs_ends_by_itself():
-    steps = list(lbfgs(quadratic(10), np.ones(30)))
+    steps = list(LBFGS(quadratic(10), np.ones(30)))
     assert steps[-1].converged and not any(step.converged for step in steps[:-1])
 
 
@@ -146,10 +146,10 @@ def test_adam_decreases_a_least_squares_problem(batch_size):
     problem = LeastSquares()
     steps = list(
         islice(
-            adam(
+            Adam(
                 problem,
                 np.zeros(6),
-                num_positions=40,
+                positions=range(40),
                 batch_size=batch_size,
                 rng=np.random.default_rng(0),
                 step_size=0.05,
@@ -163,7 +163,7 @@ def test_adam_decreases_a_least_squares_problem(batch_size):
 
 def test_one_epoch_of_adam_meets_every_position_once():
     problem = LeastSquares()
-    steps = adam(problem, np.zeros(6), num_positions=40, batch_size=7, rng=np.random.default_rng(0))
+    steps = Adam(problem, np.zeros(6), positions=range(40), batch_size=7, rng=np.random.default_rng(0))
     for _ in range(2):
         problem.batches.clear()
         next(steps)
@@ -173,10 +173,10 @@ def test_one_epoch_of_adam_meets_every_position_once():
 
 def test_adam_repeats_bit_for_bit_with_its_seed():
     def last(seed: int) -> Step:
-        steps = adam(
+        steps = Adam(
             LeastSquares(noise=1),
             np.zeros(6),
-            num_positions=40,
+            positions=range(40),
             batch_size=7,
             rng=np.random.default_rng(seed),
         )
@@ -190,5 +190,5 @@ def test_adam_repeats_bit_for_bit_with_its_seed():
 def test_adam_rests_where_the_gradient_vanishes():
     problem = LeastSquares()
     problem.data[:] = 0
-    step = next(adam(problem, np.zeros(6), num_positions=40, batch_size=7, rng=np.random.default_rng(0)))
+    step = next(Adam(problem, np.zeros(6), positions=range(40), batch_size=7, rng=np.random.default_rng(0)))
     np.testing.assert_array_equal(step.vector, 0)

@@ -1,0 +1,73 @@
+"""What a fit can be asked to do, and what is refused."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from caviar_kit.multislice import FitSettings
+
+
+def stages(**settings):
+    return [(s.name, s.states, s.iterations) for s in FitSettings(**settings).stages]
+
+
+def test_stages_follow_the_settings():
+    assert stages(num_states=1, one_state_iter=9, max_iter=5) == [("one state", 1, 5)]
+    assert stages(num_states=4, one_state_iter=0, max_iter=5) == [("states", 4, 5)]
+    assert stages(num_states=4, one_state_iter=2, thinned_iter=3, max_iter=5) == [
+        ("one state", 1, 2),
+        ("thinned scan", 4, 3),
+        ("states", 4, 5),
+    ]
+
+
+def test_what_is_refined_first_is_kept_afterwards():
+    settings = FitSettings(
+        num_states=2, refine="positions", refine_first=("probe", "positions"), thinned_iter=1
+    )
+    assert [(s.refine, s.thinned) for s in settings.stages] == [
+        (("positions", "probe"), False),
+        (("positions",), True),
+        (("positions",), False),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "match"),
+    [
+        ({"num_states": 0}, ValueError, "num_states must be at least 1"),
+        ({"num_states": 2.5}, TypeError, "num_states must be an integer"),
+        ({"max_iter": -1}, ValueError, "max_iter must be at least 0"),
+        ({"one_state_iter": None}, TypeError, "one_state_iter must be an integer"),
+        ({"object_type": "potential"}, ValueError, "object_type must be one of 'complex', 'phase'"),
+        ({"optimizer": "sgd"}, ValueError, "optimizer must be one of 'adam', 'lbfgs'"),
+        ({"batch_size": 0}, ValueError, "batch_size must be at least 1"),
+        ({"step_size": 0}, ValueError, "step_size must be above 0"),
+        ({"history": 0}, ValueError, "history must be at least 1"),
+        ({"refine": "lens"}, ValueError, "refine must be one of 'probe', 'aberrations', 'positions'"),
+        ({"thermal_rms_angstrom": 7}, ValueError, r"thermal_rms_angstrom .* \[Å\].*atoms vibrate by"),
+        ({"thermal_rms_angstrom": math.nan}, ValueError, "thermal_rms_angstrom"),
+        ({"thermal_correlation_angstrom": 0}, ValueError, "thermal_correlation_angstrom must be above 0"),
+        (
+            {"thermal_correlation_angstrom": (0.5, 0)},
+            ValueError,
+            "thermal_correlation_angstrom must be above 0",
+        ),
+        ({"thermal_correlation_angstrom": ()}, ValueError, "thermal_correlation_angstrom must name"),
+        ({"state_gain": 0}, ValueError, "state_gain must be above 0"),
+        ({"refine": ("probe", "probe")}, ValueError, "refine must not name a quantity twice"),
+        ({"refine": ("probe", "aberrations")}, ValueError, "a free probe has any phase"),
+        ({"probe_window": 0.8}, ValueError, "constrain a refined probe"),
+        ({"probe_aperture_mrad": 0.03, "refine": "probe"}, ValueError, "probe_aperture_mrad must be"),
+        ({"held_out_fraction": 0.9}, ValueError, "held_out_fraction must be"),
+        ({"patience": 3}, ValueError, "patience needs held_out_fraction"),
+        ({"constraints": ("positivity",)}, TypeError, "constraints must be projections or penalties"),
+        ({"seed": -1}, ValueError, "seed must be at least 0"),
+        ({"seed": 1.5}, TypeError, "seed must be an integer"),
+    ],
+)
+def test_bad_settings_are_refused(changes, error, match):
+    with pytest.raises(error, match=match):
+        FitSettings(**changes)
