@@ -17,7 +17,7 @@ import numpy as np
 
 from caviar_kit import multislice
 from caviar_kit._adapter.parent import Parent
-from caviar_kit._adapter.views import same_states
+from caviar_kit._adapter.states import same_states
 from caviar_kit.illumination import unit_probe
 from caviar_kit.multislice.ensemble import thermal_states
 from caviar_kit.multislice.object_model import make_object_model

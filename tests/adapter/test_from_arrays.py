@@ -107,3 +107,17 @@ def test_patterns_that_no_fit_can_use_are_refused_by_preprocess():
     spoilt[1, 2, 3, 4] = np.nan
     with pytest.raises(ValueError, match="finite"):
         build(spoilt).preprocess(**SAME_FRAME)
+
+
+def test_it_can_be_saved_shown_without_data_and_resumed(tmp_path):
+    listed = RASTER + 0.05
+    patterns = PATTERNS.reshape(30, WINDOW, WINDOW)
+    ptycho = build(patterns, positions_angstrom=listed).preprocess(**SAME_FRAME)
+    ptycho.reconstruct(1, one_state_iter=1, progress_bar=False).save(tmp_path / "fit.h5")
+    read = ck.read(tmp_path / "fit.h5")
+    np.testing.assert_allclose(read.object_cropped, ptycho.object_cropped)
+    np.testing.assert_allclose(read.object_fft, ptycho.object_fft)
+    read.attach_datacube(ptycho._datacube).preprocess(**SAME_FRAME)
+    np.testing.assert_array_equal(read.scan_positions_angstrom, ptycho.scan_positions_angstrom)
+    read.reconstruct(1, reset=False, progress_bar=False)
+    assert len(read.error_iterations) == 3

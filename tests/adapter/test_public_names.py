@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from caviar_kit._adapter.parent import Parent
-from caviar_kit._adapter.views import mean_state
+from caviar_kit._adapter.states import mean_state
 from tests.adapter.problems import SAME_FRAME, build, geometry, planted, planted_object
 
 # How to call each name that works, after a reconstruction of two states.
