@@ -10,7 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from caviar_kit import multislice, validation
-from caviar_kit._adapter import Py4DSTEMAdapter
+from caviar_kit._adapter import PARENT_VIEW, Py4DSTEMAdapter, inputs
 from caviar_kit.backend import default_threads, resolve_device
 from caviar_kit.illumination import unit_probe
 from caviar_kit.multislice.memory import estimate_memory
@@ -57,8 +57,9 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
     initial_object_guess : complex (slices, y, x) or (states, slices, y, x), optional
         Where the fit starts; several states need ``one_state_iter=0``. Vacuum by default.
     **kwargs
-        Further arguments of the parent class: aberrations such as ``C12`` [Å], ``rolloff``,
-        ``object_padding_px``, ``positions_mask``, ``initial_scan_positions``, ``theta_x`` ...
+        Further arguments of the parent class: aberrations such as ``C12`` [Å], ``rolloff``
+        [mrad], ``object_padding_px`` (y, x), ``positions_mask`` (Ry, Rx), ``initial_scan_positions``
+        (positions, 2) [Å], ``theta_x``, ``theta_y`` [mrad], ``semiangle_cutoff_pixels`` ...
 
     Raises
     ------
@@ -100,7 +101,9 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
             validation.number(
                 "semiangle_cutoff", semiangle_cutoff, minimum=0.5, maximum=200, unit="mrad", hint=hint
             )
-        elif vacuum_probe_intensity is None and kwargs.get("initial_probe_guess") is None:
+        elif vacuum_probe_intensity is None and not any(
+            kwargs.get(name) is not None for name in ("initial_probe_guess", "semiangle_cutoff_pixels")
+        ):
             raise ValueError("semiangle_cutoff [mrad] is needed unless vacuum_probe_intensity is given")
         if vacuum_probe_intensity is not None:
             validation.as_array("vacuum_probe_intensity", vacuum_probe_intensity, shape=(None, None))
@@ -110,14 +113,18 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
                 f"defocus={defocus:g}: did you mean angstrom? ({1e10 * defocus:g} Å if in metres)"
             )
         guess = kwargs.get("initial_object_guess")
-        self._object_guess = None if guess is None else _as_states(guess)
+        self._object_guess = None if guess is None else inputs.object_states(guess)
         self._probe_guess = kwargs.get("initial_probe_guess")
-        self._padding_guess = kwargs.get("object_padding_px")
+        self._padding_guess = inputs.object_padding(kwargs.get("object_padding_px"))
+        self._soft_aperture = kwargs.get("rolloff") is not None
+        if self._soft_aperture:
+            validation.number("rolloff", kwargs["rolloff"], minimum=0, maximum=50, unit="mrad")
+        self._positions_guess = kwargs.get("initial_scan_positions")
         super().__init__(
             datacube=datacube,
             energy=float(energy),
             num_slices=num_slices,
-            slice_thicknesses=_thicknesses(slice_thicknesses, num_slices),
+            slice_thicknesses=inputs.thicknesses(slice_thicknesses, num_slices),
             num_probes=1,
             semiangle_cutoff=semiangle_cutoff,
             vacuum_probe_intensity=vacuum_probe_intensity,
@@ -172,6 +179,8 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
         loss: str = "amplitude",
         reset: bool = True,
         progress_bar: bool = True,
+        method: str = "engine",
+        store_iterations: bool = False,
         **settings: Any,
     ) -> Self:
         """Fit first one state, then, from its thermally warped copies, all states.
@@ -188,9 +197,15 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
             False goes on from the present states, without a new one-state fit.
         progress_bar : bool
             Show iterations, loss and time left.
+        method : {"engine", "gd"}
+            "gd" is py4DSTEM's own gradient descent on the CPU, an independent and slower check; it
+            minimises the amplitude loss, and gives no weight to masked pixels and the unmeasured margin.
+        store_iterations : bool
+            Keep object and probe of every iteration in ``object_iterations`` and ``probe_iterations``.
         **settings
             Further fields of :class:`caviar_kit.multislice.FitSettings`: ``object_type``, ``optimizer``
-            ("lbfgs" or "adam"), ``refine``, ...
+            ("lbfgs" or "adam"), ``refine``, ... With "gd" the parent's ``step_size``, ``max_batch_size``,
+            ``normalization_min``, ``q_lowpass``, ``fix_positions``, ... and ``refine=("probe",)``.
 
         Returns
         -------
@@ -201,7 +216,15 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
         TypeError, ValueError
             If a setting is unknown or not usable, or preprocess was not run.
         """
+        if validation.choice("method", method, ("engine", "gd")) == "gd":
+            self._require_preprocess()
+            if loss != "amplitude":
+                raise ValueError(f"method='gd' minimises loss='amplitude' only, got {loss!r}")
+            self._descend(max_iter, one_state_iter, reset, progress_bar, store_iterations, settings)
+            return self
         steps = self.iterate(max_iter, one_state_iter=one_state_iter, loss=loss, reset=reset, **settings)
+        if store_iterations:
+            steps = self._storing(steps, reset)
         total = max_iter + (one_state_iter if reset and self._num_object_states > 1 else 0)
         with tqdm(total=total, disable=not progress_bar, unit="it", mininterval=0.5) as bar:
             for snapshot in steps:
@@ -255,15 +278,20 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
                 f"{available / 2**30:.1f}: use fewer states or slices, a smaller history, or crop the scan"
             )
 
-    def visualize(self, *, states: Sequence[int] | None = None, **kwargs: Any) -> Self:
+    def visualize(
+        self, *, states: Sequence[int] | None = None, state: int | None = None, **kwargs: Any
+    ) -> Self:
         """Show the projected phase of the states, their mean and spread, and the loss.
 
         Parameters
         ----------
         states : sequence of int, optional
             States to show.
+        state : int, optional
+            Show instead py4DSTEM's own picture of object, probe and convergence, of one state.
         **kwargs
-            Passed to :func:`caviar_kit.plotting.object_states`.
+            Passed to :func:`caviar_kit.plotting.object_states`. Arguments of the parent method, such
+            as ``plot_probe`` or ``iterations_grid``, bring up py4DSTEM's picture, of the mean state.
 
         Returns
         -------
@@ -273,32 +301,9 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
 
         if not getattr(self, "error_iterations", None):
             raise ValueError("run reconstruct() first")
+        if state is not None or set(kwargs) & PARENT_VIEW:
+            return self._view_like_parent(state=state, **kwargs)
         cropped, _ = self._scanned_field()
         plotting.object_states(cropped, self.sampling, states=states, **kwargs)
         plotting.loss(self.error_iterations)
         return self
-
-
-def _as_states(guess: np.ndarray) -> np.ndarray:
-    """An initial object with its axis of states, complex64 (states, slices, y, x)."""
-    array = validation.as_array("initial_object_guess", guess, complex_allowed=True)
-    if array.ndim not in (3, 4):
-        raise ValueError(
-            "initial_object_guess must have shape (slices, y, x) or (states, slices, y, x), "
-            f"got {array.shape}"
-        )
-    return array.reshape(-1, *array.shape[-3:]).astype(np.complex64)
-
-
-def _thicknesses(value: float | Sequence[float], num_slices: int) -> list[float]:
-    """num_slices - 1 positive distances [Å]."""
-    values = [value] * (num_slices - 1) if np.ndim(value) == 0 else list(value)  # type: ignore[arg-type]
-    if len(values) != num_slices - 1:
-        raise ValueError(
-            f"slice_thicknesses must be one number or num_slices - 1 = {num_slices - 1}, got {len(values)}"
-        )
-    hint = "was it given in metres or nanometres?"
-    return [
-        validation.number("slice_thicknesses", v, minimum=0.1, maximum=1e4, unit="Å", hint=hint)
-        for v in values
-    ]

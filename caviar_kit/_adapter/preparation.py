@@ -1,8 +1,4 @@
-"""The only file that touches py4DSTEM's private state.
-
-What the parent class prepares is checked and handed to :mod:`caviar_kit.multislice`; what the
-engine finds is written back to where py4DSTEM keeps its own results.
-"""
+"""Preparation by py4DSTEM: what it prepares is checked and handed to the engine, results come back."""
 
 from __future__ import annotations
 
@@ -16,22 +12,19 @@ import numpy as np
 import scipy.fft
 
 from caviar_kit import multislice, validation
+from caviar_kit._adapter import inputs
+from caviar_kit._adapter.parent import ComplexProbe, Parent
 from caviar_kit._py4dstem import datacube as make_datacube
-from caviar_kit._py4dstem import import_py4dstem
-from caviar_kit._saved import SavedReconstruction
 from caviar_kit.backend import resolve_device, to_numpy
 from caviar_kit.detector import DetectorFrame, check_patterns, find_origin
-from caviar_kit.illumination import check_illumination, ideal_aperture, unit_probe
+from caviar_kit.illumination import check_illumination, unit_probe
 from caviar_kit.multislice.loss import make_loss
 from caviar_kit.physics import electron_wavelength
 
-__all__ = ["Py4DSTEMAdapter"]
-
-_Parent: Any = import_py4dstem().process.phase.MixedstateMultislicePtychography
-_ComplexProbe: Any = import_py4dstem().process.phase.utils.ComplexProbe
+__all__ = ["Preparation"]
 
 
-class Py4DSTEMAdapter(SavedReconstruction, _Parent):
+class Preparation(Parent):
     """Preparation by py4DSTEM, with what its precision or its assumptions would cost done here."""
 
     _datacube: Any
@@ -42,6 +35,8 @@ class Py4DSTEMAdapter(SavedReconstruction, _Parent):
     _object_guess: np.ndarray | None
     _probe_guess: np.ndarray | None
     _padding_guess: Any
+    _positions_guess: np.ndarray | None
+    _positions_mask: Any
 
     # Preparation ---------------------------------------------------------------------------
 
@@ -92,12 +87,15 @@ class Py4DSTEMAdapter(SavedReconstruction, _Parent):
         cube = self._datacube
         if cube is None:
             raise ValueError("preprocess needs a datacube: give one on construction or use attach_datacube")
-        for name in ("region_of_interest_shape", "diffraction_intensities_shape", "crop_patterns"):
-            if kwargs.get(name):
-                raise ValueError(f"{name} is not supported: bin or crop the data cube beforehand")
+        inputs.check_preprocess_arguments(kwargs)
+        self._positions_mask = inputs.positions_mask(self._positions_mask, cube.data.shape[:-2])
+        patterns = self._used_patterns()
+        self._scan_positions = inputs.scan_positions(
+            self._positions_guess, cube.data.shape[:-2], self._positions_mask
+        )
         detector = cube.data.shape[-2:]
         measured = np.ones(detector, bool) if dp_mask is None else self._checked_mask(dp_mask, detector)
-        check_patterns(cube.data, measured)
+        check_patterns(patterns, measured)
         origin = self._pattern_origin(force_com_shifts)
         nearest = (round(origin[0]), round(origin[1]))
         frame = DetectorFrame.around(detector, nearest)
@@ -110,7 +108,7 @@ class Py4DSTEMAdapter(SavedReconstruction, _Parent):
         ]
         rotation, transpose = self._scan_rotation(force_com_rotation, force_com_transpose)
         vacuum = self._vacuum_probe_intensity
-        self._beam = self._beam_current(cube.data, measured)
+        self._beam = self._beam_current(patterns, measured)
         try:
             self._datacube = self._embedded_cube(frame, measured)
             if vacuum is not None:
@@ -132,19 +130,26 @@ class Py4DSTEMAdapter(SavedReconstruction, _Parent):
         finally:
             self._datacube, self._vacuum_probe_intensity = cube, vacuum
         check_illumination(self.probe_centered[0], self.sampling, self.scan_positions_angstrom)
-        self.error_iterations: list[float] = []
-        self._model = self._make_model()
+        self._forget_results()
+        self._model = self._placed_model()
         self._unit_probe = unit_probe(self._probe)
         self._resume()
         return self
 
+    def _used_patterns(self) -> np.ndarray:
+        """Patterns (positions, Qy, Qx) that ``positions_mask`` keeps."""
+        data: np.ndarray = self._datacube.data
+        if self._positions_mask is not None:
+            return data[self._positions_mask]
+        return data.reshape(-1, *data.shape[-2:])
+
     def _pattern_origin(self, forced: Sequence[float] | None) -> tuple[float, float]:
         """Origin of the patterns [pixel], snapped to the nearest pixel if close to it."""
         if forced is not None:
-            y, x = (validation.number("force_com_shifts", float(c)) for c in forced)
-            return y, x
+            y, x = validation.as_array("force_com_shifts", forced, shape=(2,))
+            return float(y), float(x)
         vacuum = self._vacuum_probe_intensity
-        pattern = self._datacube.data.mean(axis=(0, 1), dtype=np.float64) if vacuum is None else vacuum
+        pattern = self._used_patterns().mean(axis=0, dtype=np.float64) if vacuum is None else vacuum
         if pattern.shape != self._datacube.data.shape[-2:]:
             raise ValueError(
                 f"vacuum_probe_intensity must have the patterns' shape {self._datacube.data.shape[-2:]}, "
@@ -185,14 +190,17 @@ class Py4DSTEMAdapter(SavedReconstruction, _Parent):
         if self._vacuum_probe_intensity is None:
             return None
         beam = float(np.sum(self._vacuum_probe_intensity, dtype=np.float64))
-        scattered = float(patterns.mean(axis=(0, 1), dtype=np.float64)[measured].sum())
+        scattered = float(patterns.mean(axis=0, dtype=np.float64)[measured].sum())
         return beam if beam > 0 and 0.5 < scattered / beam < 1.02 else None
 
     def _embedded_cube(self, frame: DetectorFrame, measured: np.ndarray) -> Any:
         """A copy of the data in the larger frame, masked pixels at zero, with the same calibrations."""
         calibration = self._datacube.calibration
+        data = np.where(measured, self._datacube.data, 0).astype(np.float32, copy=False)
+        if self._positions_mask is not None:  # their patterns may be anything, even NaN
+            data[~self._positions_mask] = data[self._positions_mask].mean(axis=0)
         cube = make_datacube(
-            frame.embed(np.where(measured, self._datacube.data, 0).astype(np.float32, copy=False)),
+            frame.embed(data),
             scan_step_angstrom=calibration.get_R_pixel_size(),
             detector_pixel_inverse_angstrom=calibration.get_Q_pixel_size(),
         )
@@ -215,12 +223,17 @@ class Py4DSTEMAdapter(SavedReconstruction, _Parent):
         The parent shifts the pattern by its centre of mass in single precision, which costs 1e-4 of
         the amplitude; in its frame the pattern is centred already.
         """
-        if initial_probe is not None:
-            return super()._initialize_probe(initial_probe, vacuum, mean_intensity, cutoff, *args)
         shape = self._amplitudes.shape[-2:]
+        if initial_probe is not None:
+            probe, cutoff = super()._initialize_probe(initial_probe, vacuum, mean_intensity, cutoff, *args)
+            probe = validation.as_array(
+                "initial_probe_guess", probe, shape=(None, *shape), complex_allowed=True
+            )
+            scale = np.sqrt(mean_intensity / (abs(scipy.fft.fft2(probe)) ** 2).sum(dtype=np.float64))
+            return probe * np.float32(scale), cutoff
         if vacuum is None:
-            vacuum = ideal_aperture(shape, self.angular_sampling, cutoff) ** 2
-        spectrum = _ComplexProbe(
+            vacuum = self._aperture(shape, cutoff) ** 2
+        spectrum = ComplexProbe(
             gpts=shape,
             sampling=self.sampling,
             energy=self._energy,
