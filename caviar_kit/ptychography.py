@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Sequence
 from typing import Any, Self
@@ -148,12 +149,15 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
     ) -> Iterator[multislice.Snapshot]:
         """Reconstruct as a generator: one :class:`caviar_kit.multislice.Snapshot` per iteration.
 
-        Stop asking whenever you like: ``object``, ``probe`` and ``error_iterations`` then hold the
-        last iteration. Parameters as for :meth:`reconstruct`.
+        Stop asking whenever you like: ``object``, ``probe``, ``instrument``, ``error_iterations`` and
+        ``held_out_iterations`` (NaN where nothing is held out) then hold the last iteration.
+        Parameters as for :meth:`reconstruct`.
         """
         self._require_preprocess()
         fit, start = self._fit_settings(max_iter, one_state_iter, reset, settings)
         self._check_memory(fit)
+        if reset:
+            self._forget_instrument()
         evaluator = self._evaluator(loss)
         return self._iterate(evaluator, fit, start, reset)
 
@@ -161,11 +165,16 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
         self, evaluator: multislice.Evaluator, fit: multislice.FitSettings, start: Any, reset: bool
     ) -> Iterator[multislice.Snapshot]:
         if reset:
-            self.error_iterations = []
+            self.error_iterations, self.held_out_iterations = [], []
         snapshot = None
+        steps = multislice.run(
+            evaluator, self._unit_probe, fit, initial_object=start, instrument=self._instrument
+        )
         try:
-            for snapshot in multislice.run(evaluator, self._unit_probe, fit, initial_object=start):
+            for snapshot in steps:
                 self.error_iterations.append(snapshot.loss)
+                held_out = snapshot.held_out_loss
+                self.held_out_iterations.append(math.nan if held_out is None else held_out)
                 yield snapshot
         finally:
             if snapshot is not None:
@@ -194,7 +203,7 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
         loss : {"amplitude", "poisson"}
             "poisson" for counted electrons, "amplitude" for noise-free data or very high dose.
         reset : bool
-            False goes on from the present states, without a new one-state fit.
+            False goes on from the present states, probe and instrument, without a new one-state fit.
         progress_bar : bool
             Show iterations, loss and time left.
         method : {"engine", "gd"}
@@ -244,11 +253,14 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
         if unknown := sorted(set(settings) - allowed):
             raise TypeError(f"unknown setting {', '.join(unknown)}; allowed are {', '.join(sorted(allowed))}")
         start = self._object_guess if reset else self._object
+        defaults: dict[str, Any] = {"seed": self._seed, "object_type": self._fitted_object_type}
+        if start is not None:
+            defaults["refine_after"] = 0  # there is something to see
         fit = multislice.FitSettings(
             num_states=self._num_object_states,
             max_iter=max_iter,
             one_state_iter=one_state_iter if reset else 0,
-            **{"seed": self._seed, "object_type": self._fitted_object_type, **settings},
+            **{**defaults, **settings},
         )
         if reset:
             self._unit_probe = unit_probe(self._probe_initial)
@@ -305,5 +317,6 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
             return self._view_like_parent(state=state, **kwargs)
         cropped, _ = self._scanned_field()
         plotting.object_states(cropped, self.sampling, states=states, **kwargs)
-        plotting.loss(self.error_iterations)
+        watched = not np.isnan(self.held_out_iterations).all()
+        plotting.loss(self.error_iterations, held_out=self.held_out_iterations if watched else None)
         return self

@@ -10,15 +10,12 @@ from __future__ import annotations
 from caviar_kit._adapter.corrections import Corrections
 from caviar_kit._adapter.from_arrays import FromArrays
 from caviar_kit._adapter.gradient_descent import GradientDescent
-from caviar_kit._adapter.preparation import Preparation
+from caviar_kit._adapter.refined import Refined
 from caviar_kit._adapter.refusals import Refusals
 from caviar_kit._adapter.views import PARENT_VIEW, Views
-from caviar_kit._saved import SavedReconstruction
 
 __all__ = ["PARENT_VIEW", "Py4DSTEMAdapter"]
 
 
-class Py4DSTEMAdapter(
-    FromArrays, Refusals, Views, GradientDescent, SavedReconstruction, Preparation, Corrections
-):
+class Py4DSTEMAdapter(FromArrays, Refusals, Views, GradientDescent, Refined, Corrections):
     """py4DSTEM's multislice class, generalised to several states of the object."""

@@ -46,6 +46,7 @@ class GradientDescent(Parent):
     _probe: Any
     _exit_waves: Any
     _model: multislice.MultisliceModel
+    held_out_iterations: list[float]
     _unit_probe: np.ndarray
     error_iterations: list[float]
     object_iterations: list[np.ndarray]
@@ -135,9 +136,11 @@ class GradientDescent(Parent):
         """Run the parent's loop on one state, then on its thermally warped copies."""
         _check_settings(settings)
         ours = {name: settings.pop(name) for name in _OURS & set(settings)}
-        fit, start = self._fit_settings(max_iter, one_state_iter, reset, ours)
+        fit, start = self._fit_settings(max_iter, one_state_iter, reset, {"refine_after": 0, **ours})
         if reset:
             self.error_iterations, self._probe = [], self._probe_initial.copy()
+            self.held_out_iterations = []
+            self._instrument = None
             self._positions_px = self._positions_px_initial.copy()
             for name in {"object_iterations", "probe_iterations"} & set(vars(self)):
                 delattr(self, name)
@@ -180,7 +183,7 @@ class GradientDescent(Parent):
         if hasattr(self, "object_iterations"):
             self.object_iterations = same_states(self.object_iterations)
         self._unit_probe = unit_probe(self._probe)
-        self._model = self._make_model()
+        self._take_over_positions()
 
 
 def _check_settings(settings: dict[str, Any]) -> None:

@@ -148,7 +148,8 @@ class _Fit:
         probe = evaluator.xp.asarray(probe, dtype=evaluator.dtype)
         check_start(current, probe, model, self.settings)
         object_model = make_object_model(self.settings.object_type, model.object_limit())
-        self.scene = Scene(object_model.start(current), probe, instrument or evaluator.nominal)
+        instrument = (instrument or evaluator.nominal).on(evaluator.xp, evaluator.real_dtype)
+        self.scene = Scene(object_model.start(current), probe, instrument)
         self._enter(self.settings.stages[0])
 
     def iterate(self) -> Iterator[Snapshot]:
@@ -289,4 +290,5 @@ class _Fit:
         evaluator, model = self.evaluator, self.evaluator.model
         ones = evaluator.xp.ones((stage.states, model.num_slices, *model.object_shape), evaluator.dtype)
         object_model = make_object_model(self.settings.object_type, model.object_limit())
-        return Scene(object_model.start(ones), evaluator.xp.asarray(checkpoint.probe), checkpoint.instrument)
+        instrument = checkpoint.instrument.on(evaluator.xp, evaluator.real_dtype)
+        return Scene(object_model.start(ones), evaluator.xp.asarray(checkpoint.probe), instrument)

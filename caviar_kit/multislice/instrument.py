@@ -61,6 +61,12 @@ class Instrument:
             beam=np.ones(len(model.positions)),
         )
 
+    def on(self, xp: Any, dtype: Any) -> Instrument:
+        """The same with its background, if any, in array module ``xp`` and real ``dtype``."""
+        if self.background is None:
+            return self
+        return replace(self, background=xp.asarray(self.background, dtype))
+
     @property
     def tilt_mrad(self) -> np.ndarray:
         """Beam tilt (y, x) [mrad], (1 or positions, 2)."""
