@@ -83,3 +83,14 @@ def test_held_out_patterns_change_nothing_in_the_fit(data):
     assert len(held_out) == round(0.15 * len(data))
     assert other.held_out_loss != clean.held_out_loss
     np.testing.assert_array_equal(other.object, clean.object)
+
+
+def test_positions_of_held_out_patterns_stay():
+    """Nothing in the fit moves them, up to the common shift that keeps the mean of all positions."""
+    shifts = np.random.default_rng(2).normal(scale=0.3, size=GEOMETRY.scan.shape)
+    data = patterns(GEOMETRY, STILL, positions=GEOMETRY.scan + shifts)
+    end = fit(GEOMETRY, data, 15, "positions", held_out_fraction=0.15)[-1]
+    moved = end.instrument.positions - GEOMETRY.scan
+    held_out = moved[end._fit.held_out]
+    np.testing.assert_allclose(held_out, held_out[:1].repeat(len(held_out), axis=0), atol=1e-5)
+    assert moved[end._fit.training].std() > 0.1
