@@ -141,7 +141,7 @@ def widths(problem: Problem, phases: np.ndarray) -> np.ndarray:
 def fit(problem: Problem, constraints: list[Any], iterations: int) -> tuple[np.ndarray, float]:
     """Phases and misfit of a fit from thermal warps of the mean object."""
     mean = problem.phases.mean(axis=0, keepdims=True)
-    start = thermal_states(mean, STATES, problem.sampling, rng=np.random.default_rng(1))
+    start = thermal_states(mean, STATES, problem.sampling, rms_angstrom=0.07, rng=np.random.default_rng(1))
     settings = FitSettings(
         num_states=STATES, one_state_iter=0, max_iter=iterations, state_gain=1.0, constraints=constraints
     )

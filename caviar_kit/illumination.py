@@ -7,7 +7,6 @@ import warnings
 
 import numpy as np
 
-from caviar_kit import validation
 from caviar_kit.multislice.partial_coherence import partially_coherent_modes
 from caviar_kit.multislice.probe_modes import hermite_modes
 
@@ -58,11 +57,6 @@ def probe_modes(
     source_fwhm_angstrom, defocus_fwhm_angstrom : float
         Full widths at half maximum of the Gaussian source, at the specimen, and of the defocus [Å].
 
-    Raises
-    ------
-    TypeError, ValueError
-        If a width is negative, or asks for more than the one mode given.
-
     Warns
     -----
     UserWarning
@@ -72,16 +66,9 @@ def probe_modes(
         "source_fwhm_angstrom": source_fwhm_angstrom,
         "defocus_fwhm_angstrom": defocus_fwhm_angstrom,
     }
-    for name, width in widths.items():
-        validation.number(name, width, minimum=0, unit="Å")
-    partly_coherent = max(widths.values()) > 0
     if num_modes == 1:
-        if partly_coherent:
-            raise ValueError(
-                f"num_probes must be at least 2 to hold a source or defocus of finite width: {widths}"
-            )
         return probe
-    if not partly_coherent:
+    if max(widths.values()) == 0:
         return hermite_modes(probe, num_modes).astype(np.complex64)
     found = partially_coherent_modes(probe, sampling, wavelength, num_modes, **widths)
     if found.captured < _ENOUGH_OF_THE_BEAM:

@@ -39,7 +39,11 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
     num_object_states : int
         States of the object; 1 gives ordinary multislice ptychography.
     num_probes : int
-        Probe modes; only 1 is supported so far.
+        Probe modes, orthogonal, their occupations summing to the beam. With a source or defocus of finite
+        width they are the leading modes of that beam, which need not be refined; else Hermite
+        modes, which must be (``reconstruct(refine="probe")``).
+    source_fwhm_angstrom, defocus_fwhm_angstrom : float
+        Full widths at half maximum of the Gaussian source, at the specimen, and of the defocus [Å].
     semiangle_cutoff : float, optional
         Convergence semi-angle [mrad]; needed without ``vacuum_probe_intensity``.
     vacuum_probe_intensity : (Qy, Qx) array, optional
@@ -77,6 +81,8 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
         slice_thicknesses: float | Sequence[float],
         num_object_states: int = 12,
         num_probes: int = 1,
+        source_fwhm_angstrom: float = 0.0,
+        defocus_fwhm_angstrom: float = 0.0,
         semiangle_cutoff: float | None = None,
         vacuum_probe_intensity: np.ndarray | None = None,
         defocus: float = 0.0,
@@ -93,10 +99,7 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
         self._seed = validation.integer("seed", seed, minimum=0)
         self._fitted_object_type = validation.choice("object_type", object_type, ("complex", "phase"))
         self._engine_device = validation.choice("device", device, ("auto", "cpu", "gpu"))
-        if validation.integer("num_probes", num_probes) != 1:
-            raise ValueError(
-                f"num_probes must be 1: several probe modes are not supported yet, got {num_probes}"
-            )
+        self._coherence = inputs.coherence(num_probes, source_fwhm_angstrom, defocus_fwhm_angstrom)
         if semiangle_cutoff is not None:
             hint = "was it given in radians?"
             validation.number(
@@ -126,7 +129,7 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
             energy=float(energy),
             num_slices=num_slices,
             slice_thicknesses=inputs.thicknesses(slice_thicknesses, num_slices),
-            num_probes=1,
+            num_probes=num_probes,
             semiangle_cutoff=semiangle_cutoff,
             vacuum_probe_intensity=vacuum_probe_intensity,
             device="cpu",  # the parent only prepares; the engine moves what it needs
@@ -234,9 +237,9 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
         steps = self.iterate(max_iter, one_state_iter=one_state_iter, loss=loss, reset=reset, **settings)
         if store_iterations:
             steps = self._storing(steps, reset)
-        total = max_iter + (one_state_iter if reset and self._num_object_states > 1 else 0)
-        with tqdm(total=total, disable=not progress_bar, unit="it", mininterval=0.5) as bar:
+        with tqdm(disable=not progress_bar, unit="it", mininterval=0.5) as bar:
             for snapshot in steps:
+                bar.total = snapshot.total_iterations
                 bar.set_description(snapshot.stage, refresh=False)
                 bar.set_postfix(loss=f"{snapshot.loss:.2e}", refresh=False)
                 bar.update()

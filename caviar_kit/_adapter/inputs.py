@@ -136,3 +136,20 @@ def thicknesses(value: float | Sequence[float], num_slices: int) -> list[float]:
         validation.number("slice_thicknesses", v, minimum=0.1, maximum=1e4, unit="Å", hint=hint)
         for v in values
     ]
+
+
+def coherence(num_probes: int, source_fwhm_angstrom: float, defocus_fwhm_angstrom: float) -> dict[str, Any]:
+    """Arguments of :func:`caviar_kit.illumination.probe_modes`, checked."""
+    widths = {
+        "source_fwhm_angstrom": source_fwhm_angstrom,
+        "defocus_fwhm_angstrom": defocus_fwhm_angstrom,
+    }
+    for name, width in widths.items():
+        hint = "was it given in picometres?"
+        validation.number(name, width, minimum=0, maximum=1000, unit="Å", hint=hint)
+    if validation.integer("num_probes", num_probes) == 1 and max(widths.values()) > 0:
+        raise ValueError(
+            f"num_probes must be at least 2 to hold a beam of finite width, got 1 with {widths}; "
+            "six to nine are usual"
+        )
+    return {"num_modes": num_probes, **widths}

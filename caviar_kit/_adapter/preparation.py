@@ -17,8 +17,9 @@ from caviar_kit._adapter.parent import ComplexProbe, Parent
 from caviar_kit._py4dstem import datacube as make_datacube
 from caviar_kit.backend import resolve_device, to_numpy
 from caviar_kit.detector import DetectorFrame, check_patterns, find_origin
-from caviar_kit.illumination import check_illumination, unit_probe
+from caviar_kit.illumination import check_illumination, probe_modes, unit_probe
 from caviar_kit.multislice.loss import make_loss
+from caviar_kit.multislice.probe_modes import occupations, orthogonalise
 from caviar_kit.physics import electron_wavelength
 
 __all__ = ["Preparation"]
@@ -33,6 +34,7 @@ class Preparation(Parent):
     _object_padding_px: Any
     _engine_device: str
     _object_guess: np.ndarray | None
+    _coherence: dict[str, Any]
     _probe_guess: np.ndarray | None
     _padding_guess: Any
     _positions_guess: np.ndarray | None
@@ -229,8 +231,7 @@ class Preparation(Parent):
             probe = validation.as_array(
                 "initial_probe_guess", probe, shape=(None, *shape), complex_allowed=True
             )
-            scale = np.sqrt(mean_intensity / (abs(scipy.fft.fft2(probe)) ** 2).sum(dtype=np.float64))
-            return probe * np.float32(scale), cutoff
+            return self._modes(probe, mean_intensity), cutoff
         if vacuum is None:
             vacuum = self._aperture(shape, cutoff) ** 2
         spectrum = ComplexProbe(
@@ -241,8 +242,20 @@ class Preparation(Parent):
             vacuum_probe_intensity=np.fft.ifftshift(np.maximum(vacuum, 0)),
             parameters=self._polar_parameters,
         )._evaluate_ctf()
-        spectrum *= np.sqrt(mean_intensity / (abs(spectrum) ** 2).sum(dtype=np.float64))
-        return scipy.fft.ifft2(spectrum).astype(np.complex64)[None], cutoff
+        return self._modes(scipy.fft.ifft2(spectrum)[None], mean_intensity), cutoff
+
+    def _modes(self, probe: np.ndarray, mean_intensity: float) -> np.ndarray:
+        """As many modes as asked for, from one or as given, with py4DSTEM's normalisation."""
+        centred = unit_probe(probe)
+        if len(centred) == 1:
+            centred = probe_modes(
+                centred,
+                wavelength=electron_wavelength(self._energy),
+                sampling=self.sampling,
+                **self._coherence,
+            )
+        scale = np.float32(math.sqrt(mean_intensity / math.prod(centred.shape[-2:])))
+        return np.fft.ifftshift(centred, axes=(-2, -1)) * scale
 
     # The hand-over to the engine -----------------------------------------------------------
 
@@ -274,7 +287,10 @@ class Preparation(Parent):
     def _store(self, snapshot: multislice.Snapshot) -> None:
         """Write the engine's result to the places where py4DSTEM keeps its own."""
         self._object = to_numpy(snapshot.object)
-        self._unit_probe = to_numpy(snapshot.probe)
+        probe = to_numpy(snapshot.probe)
+        if len(probe) > 1 and not np.array_equal(probe, self._unit_probe):
+            probe = orthogonalise(probe)
+        self._unit_probe = probe
         window = math.prod(self._unit_probe.shape[-2:])
         scale = math.sqrt(self._mean_diffraction_intensity / window)
         self._probe = np.fft.ifftshift(self._unit_probe, axes=(-2, -1)) * np.float32(scale)
@@ -285,6 +301,11 @@ class Preparation(Parent):
     def scan_positions_angstrom(self) -> np.ndarray:
         """Scan positions (positions, 2), y then x [Å]; pixel (0, 0) of ``object`` is the origin."""
         return np.round(to_numpy(self._positions_px).astype(float), 4) * np.array(self.sampling)
+
+    @property
+    def probe_occupations(self) -> np.ndarray:
+        """Fraction of the beam in each probe mode; they sum to 1."""
+        return occupations(self._unit_probe)
 
     def _scanned_field(self) -> tuple[np.ndarray, np.ndarray]:
         """The object where probes were placed, and the pixel (y, x) at which that begins."""
