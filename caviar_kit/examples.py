@@ -31,7 +31,7 @@ _PRESETS: dict[str, Callable[[], simulation.Experiment]] = {
     "paper": simulation.Experiment.paper,
 }
 _FITS: dict[str, FitSettings] = {
-    "tutorial": FitSettings(num_states=10, one_state_iter=20, max_iter=70),
+    "tutorial": FitSettings(num_states=10, one_state_iter=20, max_iter=45),
     "quick": FitSettings(num_states=8, one_state_iter=20, max_iter=50),
     "paper": FitSettings(num_states=20, one_state_iter=20, max_iter=200),
 }

@@ -114,7 +114,7 @@ class FitSettings:
     batch_size: int = 32
     step_size: float = 0.01
     history: int = 20
-    state_gain: float = 3.0
+    state_gain: float = 2.0
     held_out_fraction: float = 0.0
     patience: int = 0
     thermal_rms_angstrom: float = 0.03
