@@ -79,6 +79,11 @@ def test_the_object_comes_before_other_unknowns():
         ({"probe_window": 0.8}, ValueError, "constrain a refined probe"),
         ({"probe_aperture_mrad": 0.03, "refine": "probe"}, ValueError, "probe_aperture_mrad must be"),
         ({"held_out_fraction": 0.9}, ValueError, "held_out_fraction must be"),
+        (
+            {"patience": 3, "held_out_fraction": 0.1, "refine": "beam"},
+            ValueError,
+            "patience cannot go with refining beam",
+        ),
         ({"patience": 3}, ValueError, "patience needs held_out_fraction"),
         ({"constraints": ("positivity",)}, TypeError, "constraints must be projections or penalties"),
         ({"seed": -1}, ValueError, "seed must be at least 0"),
