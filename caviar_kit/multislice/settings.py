@@ -140,12 +140,11 @@ class FitSettings:
             raise ValueError(
                 "refine must name 'probe' or 'aberrations', not both: a free probe has any phase"
             )
-        if self.patience and (
-            own := {"positions", "position tilt", "beam"} & {*self.refine, *self.refine_first}
-        ):
+        own = {"positions", "position tilt", "beam"} & {*self.refine, *self.refine_first}
+        if self.patience and own:
             raise ValueError(
-                f"patience cannot go with refining {' and '.join(sorted(own))}: each pattern has its own, and "
-                "nothing refines those of held-out patterns; refine first, then fit again with patience"
+                f"patience cannot go with refining {' and '.join(sorted(own))}: each pattern has its own, "
+                "and nothing refines those of held-out patterns; refine first, then fit again with patience"
             )
         self._check_probe_constraints()
         object.__setattr__(self, "constraints", _constraints(self.constraints))
