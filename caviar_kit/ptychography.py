@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from typing import Any, Self
 
 import numpy as np
@@ -12,6 +13,7 @@ from tqdm import tqdm
 from caviar_kit import multislice, validation
 from caviar_kit._adapter import Py4DSTEMAdapter
 from caviar_kit.backend import default_threads, resolve_device
+from caviar_kit.checkpointing import run_with_checkpoints
 from caviar_kit.illumination import unit_probe
 from caviar_kit.multislice.memory import estimate_memory
 from caviar_kit.physics import electron_wavelength
@@ -137,6 +139,8 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
         one_state_iter: int = 20,
         loss: str = "amplitude",
         reset: bool = True,
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_every: float = 60.0,
         **settings: Any,
     ) -> Iterator[multislice.Snapshot]:
         """Reconstruct as a generator: one :class:`caviar_kit.multislice.Snapshot` per iteration.
@@ -147,19 +151,25 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
         self._require_preprocess()
         fit, start = self._fit_settings(max_iter, one_state_iter, reset, settings)
         self._check_memory(fit)
-        evaluator = self._evaluator(loss)
-        return self._iterate(evaluator, fit, start, reset)
+        evaluator, probe = self._evaluator(loss), self._starting_probe(reset)
+        if checkpoint is None:
+            steps = multislice.run(evaluator, probe, fit, initial_object=start)
+        else:
+            steps = run_with_checkpoints(
+                evaluator, probe, fit, checkpoint, every_seconds=checkpoint_every, initial_object=start
+            )
+        return self._iterate(steps, [] if reset else list(self.error_iterations))
 
     def _iterate(
-        self, evaluator: multislice.Evaluator, fit: multislice.FitSettings, start: Any, reset: bool
+        self, steps: Iterator[multislice.Snapshot], before: list[float]
     ) -> Iterator[multislice.Snapshot]:
-        if reset:
-            self.error_iterations = []
+        """Pass the snapshots on; the last one complete becomes the result, however the fit ends."""
         snapshot = None
         try:
-            for snapshot in multislice.run(evaluator, self._unit_probe, fit, initial_object=start):
-                self.error_iterations.append(snapshot.loss)
-                yield snapshot
+            with closing(steps):  # type: ignore[type-var]
+                for snapshot in steps:
+                    self.error_iterations = [*before, *snapshot.losses]
+                    yield snapshot
         finally:
             if snapshot is not None:
                 self._store(snapshot)
@@ -172,6 +182,8 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
         loss: str = "amplitude",
         reset: bool = True,
         progress_bar: bool = True,
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_every: float = 60.0,
         **settings: Any,
     ) -> Self:
         """Fit first one state, then, from its thermally warped copies, all states.
@@ -188,6 +200,13 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
             False goes on from the present states, without a new one-state fit.
         progress_bar : bool
             Show iterations, loss and time left.
+        checkpoint : path, optional
+            Keep the unfinished fit in this file. If it exists and was written by the same call (same
+            data, settings and start), go on from it, with the same bits as if the fit had never been
+            interrupted; a finished fit removes it. Use one file per call.
+        checkpoint_every : float
+            Least time between two writes of it [s]; 0 writes after every iteration. It is written when
+            the fit is left between two iterations, too.
         **settings
             Further fields of :class:`caviar_kit.multislice.FitSettings`: ``object_type``, ``optimizer``
             ("lbfgs" or "adam"), ``refine``, ...
@@ -199,15 +218,26 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
         Raises
         ------
         TypeError, ValueError
-            If a setting is unknown or not usable, or preprocess was not run.
+            If a setting is unknown or not usable, preprocess was not run, or ``checkpoint`` is of
+            another fit, damaged or something else.
         """
-        steps = self.iterate(max_iter, one_state_iter=one_state_iter, loss=loss, reset=reset, **settings)
-        total = max_iter + (one_state_iter if reset and self._num_object_states > 1 else 0)
-        with tqdm(total=total, disable=not progress_bar, unit="it", mininterval=0.5) as bar:
+        steps = self.iterate(
+            max_iter,
+            one_state_iter=one_state_iter,
+            loss=loss,
+            reset=reset,
+            checkpoint=checkpoint,
+            checkpoint_every=checkpoint_every,
+            **settings,
+        )
+        with closing(steps), tqdm(disable=not progress_bar, unit="it", mininterval=0.5) as bar:  # type: ignore[type-var]
             for snapshot in steps:
+                if bar.n == 0 and (done := snapshot.iteration) > 1 and progress_bar:
+                    bar.write(f"{checkpoint}: going on after iteration {done} of {snapshot.total_iterations}")
+                bar.total = snapshot.total_iterations
                 bar.set_description(snapshot.stage, refresh=False)
                 bar.set_postfix(loss=f"{snapshot.loss:.2e}", refresh=False)
-                bar.update()
+                bar.update(snapshot.iteration - bar.n)
         return self
 
     def _fit_settings(
@@ -227,9 +257,10 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
             one_state_iter=one_state_iter if reset else 0,
             **{"seed": self._seed, "object_type": self._fitted_object_type, **settings},
         )
-        if reset:
-            self._unit_probe = unit_probe(self._probe_initial)
         return fit, start
+
+    def _starting_probe(self, reset: bool) -> np.ndarray:
+        return unit_probe(self._probe_initial) if reset else self._unit_probe
 
     def _require_preprocess(self) -> None:
         if not getattr(self, "_preprocessed", False):
