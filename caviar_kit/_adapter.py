@@ -249,7 +249,8 @@ class Py4DSTEMAdapter(SavedReconstruction, _Parent):
     def _evaluator(self, loss: str) -> multislice.Evaluator:
         xp = resolve_device(self._engine_device)
         beam = self._beam if self._beam is not None else self._mean_diffraction_intensity
-        patterns = np.square(self._amplitudes, dtype=np.float32) / np.float32(beam)
+        patterns = np.square(self._amplitudes, dtype=np.float32)
+        patterns /= np.float32(beam)
         weights = None if self._detector_weights.all() else self._detector_weights
         return multislice.Evaluator(
             self._model,

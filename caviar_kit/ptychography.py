@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from caviar_kit import multislice, validation
 from caviar_kit._adapter import Py4DSTEMAdapter
+from caviar_kit.available_memory import available_memory
 from caviar_kit.backend import default_threads, resolve_device
 from caviar_kit.checkpointing import run_with_checkpoints
 from caviar_kit.illumination import unit_probe
@@ -150,7 +151,7 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
         """
         self._require_preprocess()
         fit, start = self._fit_settings(max_iter, one_state_iter, reset, settings)
-        self._check_memory(fit)
+        self._check_memory(fit, checkpoint is not None)
         evaluator, probe = self._evaluator(loss), self._starting_probe(reset)
         if checkpoint is None:
             steps = multislice.run(evaluator, probe, fit, initial_object=start)
@@ -268,22 +269,54 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
 
     # What users ask for --------------------------------------------------------------------
 
-    def estimate_memory(self, **settings: Any) -> dict[str, int]:
-        """Bytes that ``reconstruct`` would need: of each part, and "total"; after preprocess."""
-        self._require_preprocess()
-        fit, _ = self._fit_settings(1, 1, True, settings)
-        threads = default_threads() if resolve_device(self._engine_device) is np else 1
-        return estimate_memory(self._model, fit, num_probes=len(self._unit_probe), threads=threads)
+    def estimate_memory(self, *, checkpoint: bool = False, **settings: Any) -> dict[str, int]:
+        """Bytes that ``reconstruct`` would take beside the data cube; after preprocess.
 
-    def _check_memory(self, fit: multislice.FitSettings) -> None:
-        if resolve_device(self._engine_device) is not np or not hasattr(os, "sysconf"):
-            return
-        available = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        needed = estimate_memory(self._model, fit, threads=default_threads())["total"]
-        if needed > available:
+        Parameters
+        ----------
+        checkpoint : bool
+            Whether checkpoints are to be written.
+        **settings
+            As for :meth:`reconstruct`.
+
+        Returns
+        -------
+        dict
+            Of each part; on "host" and GPU "device"; their "total".
+        """
+        self._require_preprocess()
+        fit, _ = self._fit_settings(settings.pop("max_iter", 100), 1, True, settings)
+        estimate = self._estimate(fit, checkpoint)
+        held = int(self._amplitudes.nbytes)
+        sums = {"host": estimate["host"] + held, "total": estimate["total"] + held}
+        return {**estimate, "amplitudes that py4DSTEM keeps": held, **sums}
+
+    def _estimate(self, fit: multislice.FitSettings, checkpoint: bool) -> dict[str, int]:
+        """What a fit takes beside what is taken already."""
+        gpu = resolve_device(self._engine_device) is not np
+        return estimate_memory(
+            self._model,
+            fit,
+            num_probes=len(self._unit_probe),
+            threads=default_threads(),
+            gpu=gpu,
+            checkpoint=checkpoint,
+        )
+
+    def _check_memory(self, fit: multislice.FitSettings, checkpoint: bool) -> None:
+        xp, estimate = resolve_device(self._engine_device), self._estimate(fit, checkpoint)
+        for place, module in (("host", np), ("device", xp)):
+            needed, available = (
+                estimate[place],
+                None if place == "device" and xp is np else available_memory(module),
+            )
+            if available is None or needed <= available:
+                continue
+            where, cure = ("the GPU", ", or device='cpu'") if place == "device" else ("this machine", "")
             raise ValueError(
-                f"num_object_states={fit.num_states} needs about {needed / 2**30:.1f} GiB, this machine has "
-                f"{available / 2**30:.1f}: use fewer states or slices, a smaller history, or crop the scan"
+                f"num_object_states={fit.num_states} needs about {needed / 2**30:.1f} GiB, {where} has "
+                f"{available / 2**30:.1f} free: use fewer states or slices, optimizer='adam' or a smaller "
+                f"history (now {fit.history}), or crop the scan{cure}"
             )
 
     def visualize(self, *, states: Sequence[int] | None = None, **kwargs: Any) -> Self:

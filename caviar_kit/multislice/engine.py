@@ -215,11 +215,12 @@ class _Fit:
         settings, objective = self.settings, self.objective
         if settings.optimizer == "lbfgs":
             return LBFGS(objective, objective.start, history=settings.history, state=state)
+        positions = self.training if objective.positions is None else objective.positions
         return Adam(
             objective,
             objective.start,
-            positions=objective.positions,
-            batch_size=settings.batch_size,
+            positions=positions,
+            batch_size=settings.batch(len(positions)),
             rng=self.rng,
             step_size=settings.step_size,
             state=state,

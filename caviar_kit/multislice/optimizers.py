@@ -281,6 +281,7 @@ def _search(
     new_loss, gradient = objective.loss_and_gradient(vector + direction)
     if np.isfinite(new_loss) and new_loss <= loss + sufficient * slope:
         return 1.0, new_loss, gradient
+    del gradient  # as large as the object
     step = 1.0
     for _ in range(max_trials):
         # minimum of the parabola through loss, slope and the failed trial, kept within reason
