@@ -7,6 +7,7 @@ engine finds is written back to where py4DSTEM keeps its own results.
 from __future__ import annotations
 
 import math
+import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,10 +21,11 @@ from caviar_kit._py4dstem import datacube as make_datacube
 from caviar_kit._py4dstem import import_py4dstem
 from caviar_kit._saved import SavedReconstruction
 from caviar_kit.backend import resolve_device, to_numpy
-from caviar_kit.detector import DetectorFrame, check_patterns, find_origin
+from caviar_kit.detector import DetectorFrame, check_patterns, find_origin, mean_pattern
 from caviar_kit.illumination import check_illumination, ideal_aperture, unit_probe
 from caviar_kit.multislice.loss import make_loss
 from caviar_kit.physics import electron_wavelength
+from caviar_kit.streaming import embed_on_disk, streaming_folder
 
 __all__ = ["Py4DSTEMAdapter"]
 
@@ -42,6 +44,8 @@ class Py4DSTEMAdapter(SavedReconstruction, _Parent):
     _object_guess: np.ndarray | None
     _probe_guess: np.ndarray | None
     _padding_guess: Any
+    _positions_mask: Any
+    _streaming: str | None
 
     # Preparation ---------------------------------------------------------------------------
 
@@ -56,6 +60,7 @@ class Py4DSTEMAdapter(SavedReconstruction, _Parent):
         plot_center_of_mass: str | bool = False,
         plot_rotation: bool = False,
         plot_probe_overlaps: bool = False,
+        streaming: bool | str | os.PathLike[str] | None = None,
         **kwargs: Any,
     ) -> Self:
         """Check, centre and embed the patterns; place the scan; make the probe.
@@ -77,6 +82,10 @@ class Py4DSTEMAdapter(SavedReconstruction, _Parent):
             Whether the detector's axes are swapped; by default as for the rotation.
         plot_center_of_mass, plot_rotation, plot_probe_overlaps
             The parent's figures, off by default.
+        streaming : bool or path, optional
+            Keep the prepared patterns in a temporary file (in the folder given, else the system's) and
+            read them one at a time: for data larger than memory. By default if ``datacube.data`` is an
+            ``h5py.Dataset`` or ``numpy.memmap``.
         **kwargs
             Further arguments of the parent method.
 
@@ -95,6 +104,12 @@ class Py4DSTEMAdapter(SavedReconstruction, _Parent):
         for name in ("region_of_interest_shape", "diffraction_intensities_shape", "crop_patterns"):
             if kwargs.get(name):
                 raise ValueError(f"{name} is not supported: bin or crop the data cube beforehand")
+        kwargs.setdefault("max_batch_size", 64)  # else the parent shifts a probe for every position at once
+        self._streaming = streaming_folder(cube.data, streaming)
+        if self._streaming is not None:
+            if self._positions_mask is not None:
+                raise ValueError("streaming cannot leave out positions: crop the scan, not positions_mask")
+            kwargs["vectorized_com_calculation"] = False  # which would copy all patterns
         detector = cube.data.shape[-2:]
         measured = np.ones(detector, bool) if dp_mask is None else self._checked_mask(dp_mask, detector)
         check_patterns(cube.data, measured)
@@ -144,7 +159,7 @@ class Py4DSTEMAdapter(SavedReconstruction, _Parent):
             y, x = (validation.number("force_com_shifts", float(c)) for c in forced)
             return y, x
         vacuum = self._vacuum_probe_intensity
-        pattern = self._datacube.data.mean(axis=(0, 1), dtype=np.float64) if vacuum is None else vacuum
+        pattern = mean_pattern(self._datacube.data) if vacuum is None else vacuum
         if pattern.shape != self._datacube.data.shape[-2:]:
             raise ValueError(
                 f"vacuum_probe_intensity must have the patterns' shape {self._datacube.data.shape[-2:]}, "
@@ -185,14 +200,16 @@ class Py4DSTEMAdapter(SavedReconstruction, _Parent):
         if self._vacuum_probe_intensity is None:
             return None
         beam = float(np.sum(self._vacuum_probe_intensity, dtype=np.float64))
-        scattered = float(patterns.mean(axis=(0, 1), dtype=np.float64)[measured].sum())
+        scattered = float(mean_pattern(patterns)[measured].sum())
         return beam if beam > 0 and 0.5 < scattered / beam < 1.02 else None
 
     def _embedded_cube(self, frame: DetectorFrame, measured: np.ndarray) -> Any:
         """A copy of the data in the larger frame, masked pixels at zero, with the same calibrations."""
-        calibration = self._datacube.calibration
+        calibration, data = self._datacube.calibration, self._datacube.data
         cube = make_datacube(
-            frame.embed(np.where(measured, self._datacube.data, 0).astype(np.float32, copy=False)),
+            frame.embed(np.where(measured, data, 0).astype(np.float32, copy=False))
+            if self._streaming is None
+            else embed_on_disk(data, frame, measured, self._streaming),
             scan_step_angstrom=calibration.get_R_pixel_size(),
             detector_pixel_inverse_angstrom=calibration.get_Q_pixel_size(),
         )
@@ -249,12 +266,22 @@ class Py4DSTEMAdapter(SavedReconstruction, _Parent):
     def _evaluator(self, loss: str) -> multislice.Evaluator:
         xp = resolve_device(self._engine_device)
         beam = self._beam if self._beam is not None else self._mean_diffraction_intensity
-        patterns = np.square(self._amplitudes, dtype=np.float32)
-        patterns /= np.float32(beam)
+        patterns: Any
+        if self._streaming is None:
+            patterns = np.square(self._amplitudes, dtype=np.float32)
+            patterns /= np.float32(beam)
+            patterns = xp.asarray(patterns)
+        else:
+            amplitudes = self._amplitudes
+            patterns = multislice.StreamedPatterns(
+                lambda n: np.square(amplitudes[n], dtype=np.float32) / np.float32(beam),
+                amplitudes.shape,
+                xp=xp,
+            )
         weights = None if self._detector_weights.all() else self._detector_weights
         return multislice.Evaluator(
             self._model,
-            xp.asarray(patterns),
+            patterns,
             make_loss(loss),
             weights=None if weights is None else xp.asarray(weights),
         )

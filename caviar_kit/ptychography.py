@@ -287,7 +287,7 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
         self._require_preprocess()
         fit, _ = self._fit_settings(settings.pop("max_iter", 100), 1, True, settings)
         estimate = self._estimate(fit, checkpoint)
-        held = int(self._amplitudes.nbytes)
+        held = int(self._amplitudes.nbytes) if self._streaming is None else 0
         sums = {"host": estimate["host"] + held, "total": estimate["total"] + held}
         return {**estimate, "amplitudes that py4DSTEM keeps": held, **sums}
 
@@ -300,6 +300,7 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
             num_probes=len(self._unit_probe),
             threads=default_threads(),
             gpu=gpu,
+            streamed=self._streaming is not None,
             checkpoint=checkpoint,
         )
 
