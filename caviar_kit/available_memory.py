@@ -6,7 +6,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-__all__ = ["available_memory"]
+import numpy as np
+
+from caviar_kit.multislice.settings import FitSettings
+
+__all__ = ["available_memory", "require_memory"]
 
 
 def available_memory(xp: Any, root: str | os.PathLike[str] = "/") -> int | None:
@@ -27,6 +31,36 @@ def available_memory(xp: Any, root: str | os.PathLike[str] = "/") -> int | None:
     if not found and hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return max(0, min(found)) if found else None
+
+
+def require_memory(estimate: dict[str, int], xp: Any, fit: FitSettings) -> None:
+    """Refuse a fit for which there is not enough memory.
+
+    Parameters
+    ----------
+    estimate : dict
+        Of :func:`caviar_kit.multislice.memory.estimate_memory`.
+    xp : module
+        Where the fit is to run: NumPy or CuPy.
+    fit : FitSettings
+        Named in the message.
+
+    Raises
+    ------
+    ValueError
+        If host or GPU have less than the estimate free; it names the cure.
+    """
+    places = [("host", np, "this machine", "")]
+    if xp is not np:
+        places.append(("device", xp, "the GPU", ", or device='cpu'"))
+    for place, module, where, cure in places:
+        needed, available = estimate[place], available_memory(module)
+        if available is not None and needed > available:
+            raise ValueError(
+                f"num_object_states={fit.num_states} needs about {needed / 2**30:.1f} GiB, {where} has "
+                f"{available / 2**30:.1f} free: use fewer states or slices, optimizer='adam' or a smaller "
+                f"history (now {fit.history}), or crop the scan{cure}"
+            )
 
 
 def _machine(root: Path) -> int | None:

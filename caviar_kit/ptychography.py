@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from caviar_kit import multislice, validation
 from caviar_kit._adapter import Py4DSTEMAdapter
-from caviar_kit.available_memory import available_memory
+from caviar_kit.available_memory import require_memory
 from caviar_kit.backend import default_threads, resolve_device
 from caviar_kit.checkpointing import run_with_checkpoints
 from caviar_kit.illumination import unit_probe
@@ -151,7 +151,7 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
         """
         self._require_preprocess()
         fit, start = self._fit_settings(max_iter, one_state_iter, reset, settings)
-        self._check_memory(fit, checkpoint is not None)
+        require_memory(self._estimate(fit, checkpoint is not None), resolve_device(self._engine_device), fit)
         evaluator, probe = self._evaluator(loss), self._starting_probe(reset)
         if checkpoint is None:
             steps = multislice.run(evaluator, probe, fit, initial_object=start)
@@ -303,22 +303,6 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
             streamed=self._streaming is not None,
             checkpoint=checkpoint,
         )
-
-    def _check_memory(self, fit: multislice.FitSettings, checkpoint: bool) -> None:
-        xp, estimate = resolve_device(self._engine_device), self._estimate(fit, checkpoint)
-        for place, module in (("host", np), ("device", xp)):
-            needed, available = (
-                estimate[place],
-                None if place == "device" and xp is np else available_memory(module),
-            )
-            if available is None or needed <= available:
-                continue
-            where, cure = ("the GPU", ", or device='cpu'") if place == "device" else ("this machine", "")
-            raise ValueError(
-                f"num_object_states={fit.num_states} needs about {needed / 2**30:.1f} GiB, {where} has "
-                f"{available / 2**30:.1f} free: use fewer states or slices, optimizer='adam' or a smaller "
-                f"history (now {fit.history}), or crop the scan{cure}"
-            )
 
     def visualize(self, *, states: Sequence[int] | None = None, **kwargs: Any) -> Self:
         """Show the projected phase of the states, their mean and spread, and the loss.
