@@ -1,22 +1,109 @@
-"""What one choice does to the result: reconstruct an embedded example and print its figures as one JSON line.
+"""What one choice does to the result: reconstruct an embedded example, print its figures as JSON lines.
 
-For instance, with a narrower frame around the detector, or a longer one-state fit::
+For instance, with a narrower frame around the detector, another conditioning, or probe modes for
+a source of finite size; ``--every`` prints the figures on the way, too::
 
     python benchmarks/quality.py si-sigma9-coherent --states 1 --iterations 240 --frame 80
-    python benchmarks/quality.py si-sigma9-md --one-state 100
+    python benchmarks/quality.py si-sigma9-md --preset tutorial --set state_gain=1 --every 35
+    python benchmarks/quality.py si-sigma9-md-psc --modes 9 --source 0.47
+
+``--set name=value`` changes any field of caviar_kit.multislice.FitSettings.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
 import json
 import time
+from typing import Any
+
+import numpy as np
 
 import caviar_kit as ck
 
 
 def main() -> None:
     """Reconstruct, measure, print."""
+    options = parse()
+    example = ck.load_example(options.example, options.preset)
+    fit = example.fit_settings
+    ptycho = prepare(example, options)
+    begin = time.perf_counter()
+    one_state = fit.one_state_iter if options.one_state is None else options.one_state
+    steps = ptycho.iterate(
+        options.iterations or fit.max_iter, one_state_iter=one_state, **dict(map(setting, options.set))
+    )
+    for snapshot in steps:
+        last = snapshot.iteration == snapshot.total_iterations
+        due = (
+            options.every
+            and snapshot.stage != "one state"
+            and (snapshot.iteration - one_state) % options.every == 0
+        )
+        if last or due:
+            seconds = time.perf_counter() - begin
+            ptycho._store(snapshot)
+            print(json.dumps({**choices(options), **figures(ptycho, example, seconds)}), flush=True)
+            begin += time.perf_counter() - begin - seconds  # measuring is not part of the fit
+
+
+def prepare(example: Any, options: argparse.Namespace) -> ck.MixedObjectMultislicePtychography:
+    """The reconstruction, before its first iteration."""
+    optics = example.experiment
+    ptycho = ck.MixedObjectMultislicePtychography(
+        datacube=example.datacube,
+        energy=optics.energy_ev,
+        semiangle_cutoff=optics.semiangle_mrad,
+        defocus=optics.defocus_angstrom,
+        num_slices=4,
+        slice_thicknesses=example.snapshots.thickness_angstrom / 4,
+        num_object_states=options.states or example.fit_settings.num_states,
+        num_probes=options.modes,
+        source_fwhm_angstrom=options.source,
+        vacuum_probe_intensity=example.vacuum_probe,
+        object_type=options.object_type,
+    )
+    frame = None if options.frame is None else (options.frame, options.frame)
+    return ptycho.preprocess(
+        force_com_rotation=0, force_com_transpose=False, padded_diffraction_intensities_shape=frame
+    )
+
+
+def figures(ptycho: Any, example: Any, seconds: float) -> dict[str, Any]:
+    """Misfit, and how well the columns move."""
+    if len(ptycho.object) == 1:
+        return {"seconds": round(seconds, 1), "loss": ptycho.error}
+    result = ck.measure(ptycho, example, seconds=seconds)
+    tensor, positions = result.greens_tensor, result.positions
+    summary = result.summary()
+    summary["iterations"] = len(ptycho.error_iterations)
+    summary["self_pm2"] = [round(1e4 * float(np.diag(tensor[:, a, :, a]).mean()), 1) for a in (0, 1)]
+    summary["offset_pm2"] = np.round(1e4 * ck.correlation_offset(tensor, positions), 1).tolist()
+    corrected = ck.compare_correlations(
+        result.true_greens_tensor, ck.subtract_offset(tensor, positions), result.true_positions
+    )
+    nearest = corrected["nearest"]
+    summary["nearest_less_offset"] = {"csm": nearest.csm, "lsm": nearest.lsm}
+    return summary
+
+
+def choices(options: argparse.Namespace) -> dict[str, Any]:
+    """What was asked for on the command line."""
+    return {key: value for key, value in vars(options).items() if value not in (None, [], 0)}
+
+
+def setting(text: str) -> tuple[str, Any]:
+    """ "name=value" as a pair; values that are no Python literals stay strings."""
+    name, _, value = text.partition("=")
+    try:
+        return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return name, value
+
+
+def parse() -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -26,40 +113,12 @@ def main() -> None:
     parser.add_argument("--iterations", type=int, help="with all states; the preset's by default")
     parser.add_argument("--one-state", type=int, help="iterations before; the preset's by default")
     parser.add_argument("--frame", type=int, help="side of the frame around the detector [pixel]")
-    parser.add_argument("--warp", type=float, default=0.5, help="smoothness of the thermal warps [Å]")
+    parser.add_argument("--modes", type=int, default=1, help="probe modes")
+    parser.add_argument("--source", type=float, default=0.0, help="FWHM of the source [Å] in those modes")
     parser.add_argument("--object-type", default="phase")
-    options = parser.parse_args()
-
-    example = ck.load_example(options.example, options.preset)
-    optics, fit = example.experiment, example.fit_settings
-    ptycho = ck.MixedObjectMultislicePtychography(
-        datacube=example.datacube,
-        energy=optics.energy_ev,
-        semiangle_cutoff=optics.semiangle_mrad,
-        defocus=optics.defocus_angstrom,
-        num_slices=4,
-        slice_thicknesses=example.snapshots.thickness_angstrom / 4,
-        num_object_states=options.states or fit.num_states,
-        vacuum_probe_intensity=example.vacuum_probe,
-    )
-    frame = None if options.frame is None else (options.frame, options.frame)
-    ptycho.preprocess(
-        force_com_rotation=0, force_com_transpose=False, padded_diffraction_intensities_shape=frame
-    )
-    begin = time.perf_counter()
-    ptycho.reconstruct(
-        max_iter=options.iterations or fit.max_iter,
-        one_state_iter=fit.one_state_iter if options.one_state is None else options.one_state,
-        thermal_correlation_angstrom=options.warp,
-        object_type=options.object_type,
-        progress_bar=False,
-    )
-    seconds = time.perf_counter() - begin
-    choices = {key: value for key, value in vars(options).items() if value is not None}
-    figures = {"seconds": round(seconds, 1), "loss": ptycho.error}
-    if len(ptycho.object) > 1:
-        figures = ck.measure(ptycho, example, seconds=seconds).summary()
-    print(json.dumps({**choices, **figures}))
+    parser.add_argument("--every", type=int, default=0, help="print the figures every so many iterations")
+    parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="fields of FitSettings")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -21,6 +21,8 @@ _EXPORTS = {
     "displacements": "caviar_kit.vibrations.correlations",
     "greens_tensor": "caviar_kit.vibrations.correlations",
     "match_atoms": "caviar_kit.vibrations.matching",
+    "correlation_offset": "caviar_kit.vibrations.offset",
+    "subtract_offset": "caviar_kit.vibrations.offset",
     "compare_correlations": "caviar_kit.vibrations.similarity",
     "EnsembleResult": "caviar_kit.results",
     "AtomicDisplacements": "caviar_kit.datasets",
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
     from caviar_kit.vibrations.atoms import find_atoms, track_atoms
     from caviar_kit.vibrations.correlations import displacements, greens_tensor
     from caviar_kit.vibrations.matching import match_atoms
+    from caviar_kit.vibrations.offset import correlation_offset, subtract_offset
     from caviar_kit.vibrations.similarity import compare_correlations
 
 __all__ = [
@@ -59,6 +62,7 @@ __all__ = [
     "ObjectEnsemble",
     "ThermalSnapshots",
     "compare_correlations",
+    "correlation_offset",
     "displacements",
     "find_atoms",
     "greens_tensor",
@@ -69,6 +73,7 @@ __all__ = [
     "plot",
     "read",
     "simulation",
+    "subtract_offset",
     "track_atoms",
     "widgets",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,14 +22,16 @@ _SPECIMENS: dict[str, Callable[[simulation.Snapshots], simulation.Snapshots]] = 
     "si-sigma9-coherent": simulation.coherent,
     "si-sigma9-einstein": lambda md: simulation.einstein(md, seed=_EINSTEIN_SEED, match="column"),
     "si-sigma9-md": lambda md: md,
+    "si-sigma9-md-psc": lambda md: md,
 }
+_SOURCE_FWHM_ANGSTROM = {"si-sigma9-md-psc": 0.47}  # CAVIAR's; the others have a point source
 _PRESETS: dict[str, Callable[[], simulation.Experiment]] = {
     "tutorial": simulation.Experiment.tutorial,
     "quick": simulation.Experiment.quick,
     "paper": simulation.Experiment.paper,
 }
 _FITS: dict[str, FitSettings] = {
-    "tutorial": FitSettings(num_states=10, one_state_iter=20, max_iter=70),
+    "tutorial": FitSettings(num_states=10, one_state_iter=20, max_iter=45),
     "quick": FitSettings(num_states=8, one_state_iter=20, max_iter=50),
     "paper": FitSettings(num_states=20, one_state_iter=20, max_iter=200),
 }
@@ -48,7 +50,7 @@ class Example:
     snapshots : Snapshots
         The snapshots averaged in it.
     experiment : Experiment
-        Optics, scan and grids.
+        Optics, source, scan and grids.
     ground_truth : GroundTruth
         Columns in the scanned field, their displacements and Green's tensor.
     vacuum_probe : array of float32, shape (Qy, Qx)
@@ -80,6 +82,8 @@ def load_example(
     ----------
     name : str
         "si-sigma9-md": silicon Σ9 boundary, 30 molecular-dynamics snapshots at 300 K;
+        "si-sigma9-md-psc": the same snapshots and truth, with a Gaussian source 0.47 Å wide (partial
+        spatial coherence); eleven times as much to simulate;
         "si-sigma9-einstein": columns as restless as those, but independent;
         "si-sigma9-coherent": atoms at rest in their mean positions.
     preset : {"tutorial", "quick", "paper"}
@@ -100,7 +104,7 @@ def load_example(
     if not isinstance(cache, bool):
         raise TypeError(f"cache must be True or False, got {cache!r}; the place is set by $CAVIAR_KIT_CACHE")
     snapshots = _SPECIMENS[name](simulation.silicon_sigma9_snapshots())
-    experiment = _PRESETS[preset]()
+    experiment = replace(_PRESETS[preset](), source_fwhm_angstrom=_SOURCE_FWHM_ANGSTROM.get(name, 0.0))
     arrays = _arrays(f"{name}-{preset}", snapshots, experiment, cache, progress)
     return Example(
         name=name,

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import numpy as np
 
-__all__ = ["check_illumination", "ideal_aperture", "unit_probe"]
+from caviar_kit.multislice.partial_coherence import partially_coherent_modes
+from caviar_kit.multislice.probe_modes import hermite_modes
+
+__all__ = ["check_illumination", "ideal_aperture", "probe_modes", "unit_probe"]
+
+_ENOUGH_OF_THE_BEAM = 0.9
 
 
 def ideal_aperture(
@@ -24,6 +30,55 @@ def unit_probe(corner_centred: np.ndarray) -> np.ndarray:
     """Probe modes (modes, y, x) moved to the middle of the window, Σ|probe|² = 1, complex64."""
     probe = np.fft.fftshift(corner_centred, axes=(-2, -1))
     return (probe / np.sqrt((abs(probe) ** 2).sum())).astype(np.complex64)
+
+
+def probe_modes(
+    probe: np.ndarray,
+    num_modes: int,
+    sampling: tuple[float, float],
+    wavelength: float,
+    *,
+    source_fwhm_angstrom: float = 0.0,
+    defocus_fwhm_angstrom: float = 0.0,
+) -> np.ndarray:
+    """Orthogonal probe modes whose occupations sum to the beam, complex64 (modes, y, x).
+
+    From the physics, if the width of the source or the spread of defocus is given, else
+    Hermite modes that a fit has to make sense of.
+
+    Parameters
+    ----------
+    probe : (1, y, x) complex
+        Σ|probe|² = 1, centred in its window.
+    num_modes : int
+        Modes to make; 1 returns the probe.
+    sampling, wavelength
+        Pixel (y, x) and wavelength [Å].
+    source_fwhm_angstrom, defocus_fwhm_angstrom : float
+        Full widths at half maximum of the Gaussian source, at the specimen, and of the defocus [Å].
+
+    Warns
+    -----
+    UserWarning
+        If the modes hold less than 90 % of the beam.
+    """
+    widths = {
+        "source_fwhm_angstrom": source_fwhm_angstrom,
+        "defocus_fwhm_angstrom": defocus_fwhm_angstrom,
+    }
+    if num_modes == 1:
+        return probe
+    if max(widths.values()) == 0:
+        return hermite_modes(probe, num_modes).astype(np.complex64)
+    found = partially_coherent_modes(probe, sampling, wavelength, num_modes, **widths)
+    if found.captured < _ENOUGH_OF_THE_BEAM:
+        warnings.warn(
+            f"{num_modes} probe modes hold {found.captured:.0%} of the partially coherent beam: "
+            "increase num_probes",
+            UserWarning,
+            stacklevel=2,
+        )
+    return found.modes.astype(np.complex64)
 
 
 def check_illumination(probe: np.ndarray, sampling: tuple[float, float], positions: np.ndarray) -> None:

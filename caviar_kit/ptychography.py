@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -11,7 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from caviar_kit import multislice, validation
-from caviar_kit._adapter import Py4DSTEMAdapter
+from caviar_kit._adapter import PARENT_VIEW, Py4DSTEMAdapter, inputs
 from caviar_kit.available_memory import require_memory
 from caviar_kit.backend import default_threads, resolve_device
 from caviar_kit.checkpointing import run_with_checkpoints
@@ -41,7 +42,11 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
     num_object_states : int
         States of the object; 1 gives ordinary multislice ptychography.
     num_probes : int
-        Probe modes; only 1 is supported so far.
+        Probe modes, orthogonal, their occupations summing to the beam. With a source or defocus of finite
+        width they are the leading modes of that beam, which need not be refined; else Hermite
+        modes, which must be (``reconstruct(refine="probe")``).
+    source_fwhm_angstrom, defocus_fwhm_angstrom : float
+        Full widths at half maximum of the Gaussian source, at the specimen, and of the defocus [Å].
     semiangle_cutoff : float, optional
         Convergence semi-angle [mrad]; needed without ``vacuum_probe_intensity``.
     vacuum_probe_intensity : (Qy, Qx) array, optional
@@ -60,8 +65,9 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
     initial_object_guess : complex (slices, y, x) or (states, slices, y, x), optional
         Where the fit starts; several states need ``one_state_iter=0``. Vacuum by default.
     **kwargs
-        Further arguments of the parent class: aberrations such as ``C12`` [Å], ``rolloff``,
-        ``object_padding_px``, ``positions_mask``, ``initial_scan_positions``, ``theta_x`` ...
+        Further arguments of the parent class: aberrations such as ``C12`` [Å], ``rolloff``
+        [mrad], ``object_padding_px`` (y, x), ``positions_mask`` (Ry, Rx), ``initial_scan_positions``
+        (positions, 2) [Å], ``theta_x``, ``theta_y`` [mrad], ``semiangle_cutoff_pixels`` ...
 
     Raises
     ------
@@ -78,6 +84,8 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
         slice_thicknesses: float | Sequence[float],
         num_object_states: int = 12,
         num_probes: int = 1,
+        source_fwhm_angstrom: float = 0.0,
+        defocus_fwhm_angstrom: float = 0.0,
         semiangle_cutoff: float | None = None,
         vacuum_probe_intensity: np.ndarray | None = None,
         defocus: float = 0.0,
@@ -94,16 +102,15 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
         self._seed = validation.integer("seed", seed, minimum=0)
         self._fitted_object_type = validation.choice("object_type", object_type, ("complex", "phase"))
         self._engine_device = validation.choice("device", device, ("auto", "cpu", "gpu"))
-        if validation.integer("num_probes", num_probes) != 1:
-            raise ValueError(
-                f"num_probes must be 1: several probe modes are not supported yet, got {num_probes}"
-            )
+        self._coherence = inputs.coherence(num_probes, source_fwhm_angstrom, defocus_fwhm_angstrom)
         if semiangle_cutoff is not None:
             hint = "was it given in radians?"
             validation.number(
                 "semiangle_cutoff", semiangle_cutoff, minimum=0.5, maximum=200, unit="mrad", hint=hint
             )
-        elif vacuum_probe_intensity is None and kwargs.get("initial_probe_guess") is None:
+        elif vacuum_probe_intensity is None and not any(
+            kwargs.get(name) is not None for name in ("initial_probe_guess", "semiangle_cutoff_pixels")
+        ):
             raise ValueError("semiangle_cutoff [mrad] is needed unless vacuum_probe_intensity is given")
         if vacuum_probe_intensity is not None:
             validation.as_array("vacuum_probe_intensity", vacuum_probe_intensity, shape=(None, None))
@@ -113,15 +120,19 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
                 f"defocus={defocus:g}: did you mean angstrom? ({1e10 * defocus:g} Å if in metres)"
             )
         guess = kwargs.get("initial_object_guess")
-        self._object_guess = None if guess is None else _as_states(guess)
+        self._object_guess = None if guess is None else inputs.object_states(guess)
         self._probe_guess = kwargs.get("initial_probe_guess")
-        self._padding_guess = kwargs.get("object_padding_px")
+        self._padding_guess = inputs.object_padding(kwargs.get("object_padding_px"))
+        self._soft_aperture = kwargs.get("rolloff") is not None
+        if self._soft_aperture:
+            validation.number("rolloff", kwargs["rolloff"], minimum=0, maximum=50, unit="mrad")
+        self._positions_guess = kwargs.get("initial_scan_positions")
         super().__init__(
             datacube=datacube,
             energy=float(energy),
             num_slices=num_slices,
-            slice_thicknesses=_thicknesses(slice_thicknesses, num_slices),
-            num_probes=1,
+            slice_thicknesses=inputs.thicknesses(slice_thicknesses, num_slices),
+            num_probes=num_probes,
             semiangle_cutoff=semiangle_cutoff,
             vacuum_probe_intensity=vacuum_probe_intensity,
             device="cpu",  # the parent only prepares; the engine moves what it needs
@@ -146,30 +157,36 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
     ) -> Iterator[multislice.Snapshot]:
         """Reconstruct as a generator: one :class:`caviar_kit.multislice.Snapshot` per iteration.
 
-        Stop asking whenever you like: ``object``, ``probe`` and ``error_iterations`` then hold the
-        last iteration. Parameters as for :meth:`reconstruct`.
+        Stop asking whenever you like: ``object``, ``probe``, ``instrument``, ``error_iterations`` and
+        ``held_out_iterations`` (NaN where nothing is held out) then hold the last iteration.
+        Parameters as for :meth:`reconstruct`.
         """
         self._require_preprocess()
         fit, start = self._fit_settings(max_iter, one_state_iter, reset, settings)
         require_memory(self._estimate(fit, checkpoint is not None), resolve_device(self._engine_device), fit)
+        if reset:
+            self._forget_instrument()
         evaluator, probe = self._evaluator(loss), self._starting_probe(reset)
+        start_of_fit = {"initial_object": start, "instrument": self._instrument}
         if checkpoint is None:
-            steps = multislice.run(evaluator, probe, fit, initial_object=start)
+            steps = multislice.run(evaluator, probe, fit, **start_of_fit)
         else:
             steps = run_with_checkpoints(
-                evaluator, probe, fit, checkpoint, every_seconds=checkpoint_every, initial_object=start
+                evaluator, probe, fit, checkpoint, every_seconds=checkpoint_every, **start_of_fit
             )
-        return self._iterate(steps, [] if reset else list(self.error_iterations))
+        before = ([], []) if reset else (list(self.error_iterations), list(self.held_out_iterations))
+        return self._iterate(steps, *before)
 
     def _iterate(
-        self, steps: Iterator[multislice.Snapshot], before: list[float]
+        self, steps: Iterator[multislice.Snapshot], losses: list[float], held_out: list[float]
     ) -> Iterator[multislice.Snapshot]:
         """Pass the snapshots on; the last one complete becomes the result, however the fit ends."""
         snapshot = None
         try:
             with closing(steps):  # type: ignore[type-var]
                 for snapshot in steps:
-                    self.error_iterations = [*before, *snapshot.losses]
+                    self.error_iterations = [*losses, *snapshot.losses]
+                    self.held_out_iterations = [*held_out, *map(_or_nan, snapshot.held_out_losses)]
                     yield snapshot
         finally:
             if snapshot is not None:
@@ -183,6 +200,8 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
         loss: str = "amplitude",
         reset: bool = True,
         progress_bar: bool = True,
+        method: str = "engine",
+        store_iterations: bool = False,
         checkpoint: str | os.PathLike[str] | None = None,
         checkpoint_every: float = 60.0,
         **settings: Any,
@@ -198,7 +217,7 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
         loss : {"amplitude", "poisson"}
             "poisson" for counted electrons, "amplitude" for noise-free data or very high dose.
         reset : bool
-            False goes on from the present states, without a new one-state fit.
+            False goes on from the present states, probe and instrument, without a new one-state fit.
         progress_bar : bool
             Show iterations, loss and time left.
         checkpoint : path, optional
@@ -208,9 +227,15 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
         checkpoint_every : float
             Least time between two writes of it [s]; 0 writes after every iteration. It is written when
             the fit is left between two iterations, too.
+        method : {"engine", "gd"}
+            "gd" is py4DSTEM's own gradient descent on the CPU, an independent and slower check; it
+            minimises the amplitude loss, and gives no weight to masked pixels and the unmeasured margin.
+        store_iterations : bool
+            Keep object and probe of every iteration in ``object_iterations`` and ``probe_iterations``.
         **settings
             Further fields of :class:`caviar_kit.multislice.FitSettings`: ``object_type``, ``optimizer``
-            ("lbfgs" or "adam"), ``refine``, ...
+            ("lbfgs" or "adam"), ``refine``, ... With "gd" the parent's ``step_size``, ``max_batch_size``,
+            ``normalization_min``, ``q_lowpass``, ``fix_positions``, ... and ``refine=("probe",)``.
 
         Returns
         -------
@@ -222,6 +247,14 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
             If a setting is unknown or not usable, preprocess was not run, or ``checkpoint`` is of
             another fit, damaged or something else.
         """
+        if validation.choice("method", method, ("engine", "gd")) == "gd":
+            self._require_preprocess()
+            if loss != "amplitude":
+                raise ValueError(f"method='gd' minimises loss='amplitude' only, got {loss!r}")
+            if checkpoint is not None:
+                raise ValueError("method='gd' writes no checkpoint: leave checkpoint out")
+            self._descend(max_iter, one_state_iter, reset, progress_bar, store_iterations, settings)
+            return self
         steps = self.iterate(
             max_iter,
             one_state_iter=one_state_iter,
@@ -231,6 +264,8 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
             checkpoint_every=checkpoint_every,
             **settings,
         )
+        if store_iterations:
+            steps = self._storing(steps, reset)
         with closing(steps), tqdm(disable=not progress_bar, unit="it", mininterval=0.5) as bar:  # type: ignore[type-var]
             for snapshot in steps:
                 if bar.n == 0 and (done := snapshot.iteration) > 1 and progress_bar:
@@ -252,11 +287,14 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
         if unknown := sorted(set(settings) - allowed):
             raise TypeError(f"unknown setting {', '.join(unknown)}; allowed are {', '.join(sorted(allowed))}")
         start = self._object_guess if reset else self._object
+        defaults: dict[str, Any] = {"seed": self._seed, "object_type": self._fitted_object_type}
+        if start is not None:
+            defaults["refine_after"] = 0  # there is something to see
         fit = multislice.FitSettings(
             num_states=self._num_object_states,
             max_iter=max_iter,
             one_state_iter=one_state_iter if reset else 0,
-            **{"seed": self._seed, "object_type": self._fitted_object_type, **settings},
+            **{**defaults, **settings},
         )
         return fit, start
 
@@ -304,15 +342,20 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
             checkpoint=checkpoint,
         )
 
-    def visualize(self, *, states: Sequence[int] | None = None, **kwargs: Any) -> Self:
+    def visualize(
+        self, *, states: Sequence[int] | None = None, state: int | None = None, **kwargs: Any
+    ) -> Self:
         """Show the projected phase of the states, their mean and spread, and the loss.
 
         Parameters
         ----------
         states : sequence of int, optional
             States to show.
+        state : int, optional
+            Show instead py4DSTEM's own picture of object, probe and convergence, of one state.
         **kwargs
-            Passed to :func:`caviar_kit.plotting.object_states`.
+            Passed to :func:`caviar_kit.plotting.object_states`. Arguments of the parent method, such
+            as ``plot_probe`` or ``iterations_grid``, bring up py4DSTEM's picture, of the mean state.
 
         Returns
         -------
@@ -322,32 +365,14 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
 
         if not getattr(self, "error_iterations", None):
             raise ValueError("run reconstruct() first")
+        if state is not None or set(kwargs) & PARENT_VIEW:
+            return self._view_like_parent(state=state, **kwargs)
         cropped, _ = self._scanned_field()
         plotting.object_states(cropped, self.sampling, states=states, **kwargs)
-        plotting.loss(self.error_iterations)
+        watched = not np.isnan(self.held_out_iterations).all()
+        plotting.loss(self.error_iterations, held_out=self.held_out_iterations if watched else None)
         return self
 
 
-def _as_states(guess: np.ndarray) -> np.ndarray:
-    """An initial object with its axis of states, complex64 (states, slices, y, x)."""
-    array = validation.as_array("initial_object_guess", guess, complex_allowed=True)
-    if array.ndim not in (3, 4):
-        raise ValueError(
-            "initial_object_guess must have shape (slices, y, x) or (states, slices, y, x), "
-            f"got {array.shape}"
-        )
-    return array.reshape(-1, *array.shape[-3:]).astype(np.complex64)
-
-
-def _thicknesses(value: float | Sequence[float], num_slices: int) -> list[float]:
-    """num_slices - 1 positive distances [Å]."""
-    values = [value] * (num_slices - 1) if np.ndim(value) == 0 else list(value)  # type: ignore[arg-type]
-    if len(values) != num_slices - 1:
-        raise ValueError(
-            f"slice_thicknesses must be one number or num_slices - 1 = {num_slices - 1}, got {len(values)}"
-        )
-    hint = "was it given in metres or nanometres?"
-    return [
-        validation.number("slice_thicknesses", v, minimum=0.1, maximum=1e4, unit="Å", hint=hint)
-        for v in values
-    ]
+def _or_nan(loss: float | None) -> float:
+    return math.nan if loss is None else loss

@@ -52,6 +52,19 @@ def test_examples_hold_data_and_truth(cache, name, snapshots):
     assert truth.greens_tensor.shape == (len(truth.positions), 2) * 2
 
 
+def test_partial_coherence_changes_the_data_and_not_the_truth(cache, monkeypatch):
+    few = ck.simulation.silicon_sigma9_snapshots().subset(2)
+    monkeypatch.setattr(ck.simulation, "silicon_sigma9_snapshots", lambda: few)
+    coherent, partial = load("si-sigma9-md"), load("si-sigma9-md-psc")
+    assert (coherent.experiment.source_fwhm_angstrom, partial.experiment.source_fwhm_angstrom) == (0, 0.47)
+    assert replace(partial.experiment, source_fwhm_angstrom=0) == coherent.experiment
+    np.testing.assert_array_equal(partial.ground_truth.greens_tensor, coherent.ground_truth.greens_tensor)
+    np.testing.assert_array_equal(partial.vacuum_probe, coherent.vacuum_probe)
+    assert np.abs(partial.datacube.data - coherent.datacube.data).sum(axis=(2, 3)).min() > 1e-3
+    assert len(list(cache.iterdir())) == 2
+    np.testing.assert_array_equal(load("si-sigma9-md-psc").datacube.data, partial.datacube.data)
+
+
 def test_truths_share_positions_and_self_terms_but_not_correlations(cache):
     md, einstein, coherent = (
         ck.simulation.ground_truth(
@@ -116,8 +129,10 @@ def test_cache_key_depends_on_snapshots_and_experiment():
         cache_key(ck.simulation.einstein(md, 0), TINY),
         cache_key(ck.simulation.einstein(md, 1), TINY),
         cache_key(md, replace(TINY, defocus_angstrom=41)),
+        cache_key(md, replace(TINY, source_fwhm_angstrom=0.47)),
+        cache_key(md, replace(TINY, source_fwhm_angstrom=0.5)),
     }
-    assert len(keys) == 5
+    assert len(keys) == 7
     assert cache_key(md, TINY) in keys
 
 
@@ -133,9 +148,8 @@ def test_cache_directory_follows_the_environment(monkeypatch):
 
 
 def test_bad_arguments_are_refused(cache):
-    with pytest.raises(
-        ValueError, match="'si-sigma9-coherent', 'si-sigma9-einstein', 'si-sigma9-md', got 'si'"
-    ):
+    names = "'si-sigma9-coherent', 'si-sigma9-einstein', 'si-sigma9-md', 'si-sigma9-md-psc'"
+    with pytest.raises(ValueError, match=f"{names}, got 'si'"):
         ck.load_example("si")
     with pytest.raises(ValueError, match="name must be one of"):
         ck.load_example(3)

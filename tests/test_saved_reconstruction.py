@@ -12,7 +12,7 @@ from caviar_kit.simulation import Experiment, coherent, scan, silicon_sigma9_sna
 from tests.processes import WITHOUT_THE_KIT, run_python
 
 QUIET = {"force_com_rotation": 0, "force_com_transpose": False}
-FIT = {"one_state_iter": 6, "progress_bar": False, "fit_probe": True}
+FIT = {"one_state_iter": 6, "progress_bar": False, "refine": ("probe",)}
 NAME = "mixed_object_multislice_reconstruction"
 
 GO_ON = """
@@ -26,7 +26,7 @@ as_read = {"class": type(read).__name__, "losses": read.error_iterations, "seed"
            "versions": read.versions, "positions": read.scan_positions_angstrom.tolist()}
 np.savez(f"{folder}/as_read.npz", object=read.object, probe=read.probe)
 read.attach_datacube(ck.read(f"{folder}/cube.h5")).preprocess(force_com_rotation=0, force_com_transpose=False)
-read.reconstruct(max_iter=3, reset=False, progress_bar=False, fit_probe=True)
+read.reconstruct(max_iter=3, reset=False, progress_bar=False, refine=("probe",))
 np.save(f"{folder}/later.npy", read.object)
 print(json.dumps({**as_read, "later": read.error_iterations}))
 """
@@ -98,7 +98,7 @@ def test_a_new_process_reads_it_and_goes_on_as_if_nothing_had_happened(experimen
     assert after[0] <= before * (1 + 1e-6)
     assert after[-1] < before
     here = build(experiment).preprocess(**QUIET).reconstruct(4, **FIT)
-    here.reconstruct(max_iter=3, reset=False, progress_bar=False, fit_probe=True)
+    here.reconstruct(max_iter=3, reset=False, progress_bar=False, refine=("probe",))
     np.testing.assert_array_equal(np.load(folder / "later.npy"), here.object)
 
 

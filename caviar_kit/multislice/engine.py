@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -92,7 +91,7 @@ class _Fit:
         )
         self.stage, self.in_stage, self.done, self.seconds = 0, 0, 0, 0.0
         self.losses: list[float] = []
-        self.held_out_loss: float | None = None
+        self.held_out_losses: list[float | None] = []
         self.turn = 0  # which snapshot is the latest
         self.best_loss, self.best_at, self.best_vector, self.ended = np.inf, 0, None, False
         self.scene: Scene
@@ -109,18 +108,19 @@ class _Fit:
         probe = evaluator.xp.asarray(probe, dtype=evaluator.dtype)
         check_start(current, probe, model, self.settings)
         object_model = make_object_model(self.settings.object_type, model.object_limit())
-        self.scene = Scene(object_model.start(current), probe, instrument or evaluator.nominal)
+        instrument = (instrument or evaluator.nominal).on(evaluator.xp, evaluator.real_dtype)
+        self.scene = Scene(object_model.start(current), probe, instrument)
         self._enter(self.settings.stages[0])
 
     def iterate(self) -> Iterator[Snapshot]:
         """Yield a snapshot after each iteration; first the present one, if there is one."""
         if self.losses:
-            yield self._snapshot(self.losses[-1], self.held_out_loss, self._vector())
+            yield self._snapshot(self._vector())
             self.turn += 1
         for loss, held_out_loss, vector in self._iterations():
             self.losses.append(loss)
-            self.held_out_loss = held_out_loss
-            yield self._snapshot(loss, held_out_loss, vector)
+            self.held_out_losses.append(held_out_loss)
+            yield self._snapshot(vector)
             self.turn += 1
 
     def _iterations(self) -> Iterator[_Outcome]:
@@ -172,15 +172,16 @@ class _Fit:
         """Where the stage stands: the best iteration once it has ended with that."""
         return self.best_vector if self.ended else self.optimizer.vector
 
-    def _snapshot(self, loss: float, held_out_loss: float | None, vector: Array) -> Snapshot:
+    def _snapshot(self, vector: Array) -> Snapshot:
         return Snapshot(
             stage=self.settings.stages[self.stage].name,
             iteration=self.done,
             total_iterations=self.settings.total_iterations,
-            loss=loss,
-            held_out_loss=held_out_loss,
+            loss=self.losses[-1],
+            held_out_loss=self.held_out_losses[-1],
             seconds=self.seconds,
             losses=tuple(self.losses),
+            held_out_losses=tuple(self.held_out_losses),
             _objective=self.objective,
             _vector=vector,
             _fit=self,
@@ -239,7 +240,7 @@ class _Fit:
                 "done": self.done,
                 "seconds": self.seconds,
                 "losses": list(self.losses),
-                "held_out_loss": self.held_out_loss,
+                "held_out_losses": list(self.held_out_losses),
                 "best_loss": self.best_loss,
                 "best_at": self.best_at,
                 "ended": self.ended,
@@ -263,7 +264,7 @@ class _Fit:
         self.stage, self.in_stage, self.done = (int(progress[n]) for n in ("stage", "in_stage", "done"))
         self.seconds, self.best_loss = float(progress["seconds"]), float(progress["best_loss"])
         self.best_at, self.ended = int(progress["best_at"]), bool(progress["ended"])
-        self.losses, self.held_out_loss = list(progress["losses"]), progress["held_out_loss"]
+        self.losses, self.held_out_losses = list(progress["losses"]), list(progress["held_out_losses"])
         self.best_vector = None if checkpoint.best is None else xp.asarray(checkpoint.best)
         self.rng.bit_generator.state = progress["random"]
         stage = self.settings.stages[self.stage]
@@ -276,7 +277,5 @@ class _Fit:
         evaluator, model = self.evaluator, self.evaluator.model
         ones = evaluator.xp.ones((stage.states, model.num_slices, *model.object_shape), evaluator.dtype)
         object_model = make_object_model(self.settings.object_type, model.object_limit())
-        instrument = checkpoint.instrument
-        if instrument.background is not None:
-            instrument = replace(instrument, background=evaluator.xp.asarray(instrument.background))
+        instrument = checkpoint.instrument.on(evaluator.xp, evaluator.real_dtype)
         return Scene(object_model.start(ones), evaluator.xp.asarray(checkpoint.probe), instrument)

@@ -72,7 +72,7 @@ def thermal_states(
     num_states: int,
     sampling: tuple[float, float],
     *,
-    rms_angstrom: float = 0.07,
+    rms_angstrom: float = 0.03,
     correlation_angstrom: float | Sequence[float] = 0.5,
     rng: np.random.Generator,
 ) -> Array:

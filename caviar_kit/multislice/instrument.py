@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from caviar_kit import validation
+from caviar_kit.backend import array_module
 from caviar_kit.multislice.model import MultisliceModel
+from caviar_kit.multislice.operators import FourierFilter
 
-__all__ = ["QUANTITIES", "Instrument", "InstrumentModel"]
+__all__ = ["LARGEST_UNITS", "QUANTITIES", "Instrument", "InstrumentModel"]
 
 Array = Any
 
@@ -19,7 +21,10 @@ QUANTITIES = ("positions", "tilt", "position tilt", "thickness", "beam", "backgr
 _ATTRIBUTES = dict(
     zip(QUANTITIES, ("positions", "slopes", "slopes", "thicknesses", "beam", "background"), strict=True)
 )
-_LEAST_BACKGROUND = 0.03  # a background that begins at zero could never grow
+# What an optimiser may take for a typical change: pixels, slopes, logarithms, roots of the background.
+LARGEST_UNITS = dict(zip(QUANTITIES, (10.0, 0.1, 0.1, 1.0, 1.0, 30.0), strict=True))
+_LEAST_BACKGROUND = 0.1  # a background that begins at zero could never grow
+_SMOOTHNESS = 0.04  # of the background: standard deviation of a Gaussian, as a fraction of the pattern
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +61,12 @@ class Instrument:
             beam=np.ones(len(model.positions)),
         )
 
+    def on(self, xp: Any, dtype: Any) -> Instrument:
+        """The same with its background, if any, in array module ``xp`` and real ``dtype``."""
+        if self.background is None:
+            return self
+        return replace(self, background=xp.asarray(self.background, dtype))
+
     @property
     def tilt_mrad(self) -> np.ndarray:
         """Beam tilt (y, x) [mrad], (1 or positions, 2)."""
@@ -78,7 +89,9 @@ class InstrumentModel:
           zero beside "tilt";
         - "thickness": the logarithm of a factor common to all distances between slices;
         - "beam": the logarithm of a factor on the beam at each position, mean zero;
-        - "background": b, with background = ``unit`` · b², so never negative.
+        - "background": u, with background = ``unit`` · (b + K u)², so never negative and, where ``start``
+          is, smooth: K is a Gaussian blur. In the bright disc only a smooth one can be told from the
+          interference of the object with itself.
     unit : float
         Scale of the background [fraction of the beam per pixel].
 
@@ -111,9 +124,7 @@ class InstrumentModel:
             "beam": np.zeros(count),
         }
         if "background" in self.quantities:
-            level = self.reference.background
-            level = xp.full(window, _LEAST_BACKGROUND**2 * self.unit) if level is None else level
-            unknowns["background"] = xp.sqrt(level / self.unit)
+            unknowns["background"] = xp.zeros(window)
         return {name: unknowns[name] for name in self.quantities}
 
     def instrument(self, unknowns: dict[str, Array]) -> Instrument:
@@ -131,7 +142,7 @@ class InstrumentModel:
         if "beam" in unknowns:
             changes["beam"] = was.beam * np.exp(_centred(unknowns["beam"]))
         if "background" in unknowns:
-            changes["background"] = self.unit * unknowns["background"] ** 2
+            changes["background"] = self.unit * self._root(unknowns["background"]) ** 2
         return replace(was, slopes=slopes, **changes)
 
     def gradient(self, unknowns: dict[str, Array], gradient: Instrument) -> dict[str, Array]:
@@ -143,9 +154,23 @@ class InstrumentModel:
             "position tilt": lambda: _centred(gradient.slopes),
             "thickness": lambda: np.sum(gradient.thicknesses * now.thicknesses, keepdims=True),
             "beam": lambda: _centred(gradient.beam * now.beam),
-            "background": lambda: 2 * self.unit * unknowns["background"] * gradient.background,
+            "background": lambda: (
+                2 * self.unit * _blurred(self._root(unknowns["background"]) * gradient.background)
+            ),
         }
         return {name: pulled[name]() for name in self.quantities}
+
+    def _root(self, unknowns: Array) -> Array:
+        """√(background / unit), (y, x)."""
+        level = self.reference.background
+        root = _LEAST_BACKGROUND if level is None else array_module(level).sqrt(level / self.unit)
+        return root + _blurred(unknowns)
+
+
+def _blurred(image: Array) -> Array:
+    """Convolved with the Gaussian of ``_SMOOTHNESS``, periodically; self-adjoint."""
+    ky, kx = (np.exp(-2 * (np.pi * np.fft.fftfreq(n) * n * _SMOOTHNESS) ** 2) for n in image.shape)
+    return FourierFilter(ky[:, None] * kx[None, :]).forward(image).real
 
 
 def _centred(values: np.ndarray) -> np.ndarray:

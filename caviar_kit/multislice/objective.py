@@ -12,7 +12,7 @@ import numpy as np
 from caviar_kit.backend import to_numpy
 from caviar_kit.multislice.conditioning import StateGain
 from caviar_kit.multislice.gradient import Evaluator
-from caviar_kit.multislice.instrument import Instrument, InstrumentModel
+from caviar_kit.multislice.instrument import LARGEST_UNITS, Instrument, InstrumentModel
 from caviar_kit.multislice.object_model import ObjectModel
 from caviar_kit.multislice.packing import Packing
 from caviar_kit.multislice.probe_model import ProbeModel
@@ -186,17 +186,24 @@ class Objective:
     def _natural_scales(self, blocks: dict[str, Array]) -> dict[str, float]:
         """Units in which every block of unknowns changes the patterns as much as the object's do.
 
-        How much is measured at some positions, along the gradient of each block.
+        How much is measured at some positions, along the gradient of each block. An object without
+        structure hides most of them; their units then stay within reason.
         """
         if len(blocks) == 1:
             return {}
         _, gradients = self._differentiate(blocks, None)
         patterns = self._patterns(blocks)
         responses = {name: self._response(blocks, gradients[name], name, patterns) for name in blocks}
-        return {
-            name: responses["object"] / response if response > 0 and responses["object"] > 0 else 1.0
-            for name, response in responses.items()
-        }
+        if responses["object"] == 0:
+            return {}
+        largest = {"object": 1.0, **LARGEST_UNITS}
+        if self.unknowns.probe_model is not None:
+            largest["probe"] = 10 * self.unknowns.probe_model.unit(blocks["probe"])
+        scales = {}
+        for name, response in responses.items():
+            wanted = responses["object"] / response if response > 0 else math.inf
+            scales[name] = _EASE.get(name, 1.0) * min(wanted, largest[name])
+        return scales
 
     def _response(self, blocks: dict[str, Array], gradient: Array, name: str, patterns: Array) -> float:
         """√(Σ ΔI² / I) per unit length of a small step down the gradient of one block."""
@@ -217,4 +224,7 @@ class Objective:
         return self.evaluator.intensities(transmission, scene.probe, some, instrument=scene.instrument)
 
 
+# A probe is wrong in a few broad ways, for which the response along its gradient is a poor guide, and
+# a background grows from a low level, where it responds least: measured rates of convergence.
+_EASE = {"probe": 3.0, "background": 0.3}
 _TRIAL = 1e-2  # step of the trial, of a block's root-mean-square, or itself for one that starts at zero

@@ -21,7 +21,7 @@ class Stage:
     Attributes
     ----------
     name : str
-        "one state", "thinned scan" or "states".
+        "object alone", "one state", "thinned scan" or "states".
     states, iterations : int
         States of the object, iterations at most.
     refine : tuple of str
@@ -61,6 +61,10 @@ class FitSettings:
         "thickness", "beam", "background".
     refine_first : str or sequence of str
         Unknowns of the one-state fit only, kept as found there by the ensemble fit.
+    refine_after : int
+        Iterations of the one-state fit that see the object alone, before the other unknowns join: in
+        vacuum no pattern depends on a position or a tilt, so an empty object cannot tell how large a
+        change of them is. 0 if the fit begins with an object.
     constraints : sequence
         Of :mod:`caviar_kit.multislice.projections` and :mod:`caviar_kit.multislice.penalties`.
     probe_aperture_mrad : float or None
@@ -103,6 +107,7 @@ class FitSettings:
     object_type: str = "phase"
     refine: str | Sequence[str] = ()
     refine_first: str | Sequence[str] = ()
+    refine_after: int = 5
     constraints: Sequence[Any] = ()
     probe_aperture_mrad: float | None = None
     probe_window: float | None = None
@@ -113,7 +118,7 @@ class FitSettings:
     state_gain: float = 2.0
     held_out_fraction: float = 0.0
     patience: int = 0
-    thermal_rms_angstrom: float = 0.07
+    thermal_rms_angstrom: float = 0.03
     thermal_correlation_angstrom: float | Sequence[float] = 0.5
     seed: int = 0
 
@@ -124,7 +129,7 @@ class FitSettings:
             validation.integer("batch_size", self.batch_size)
         for name in ("num_states", "history"):
             validation.integer(name, getattr(self, name))
-        for name in ("max_iter", "one_state_iter", "thinned_iter", "patience", "seed"):
+        for name in ("max_iter", "one_state_iter", "thinned_iter", "refine_after", "patience", "seed"):
             validation.integer(name, getattr(self, name), minimum=0)
         for name in ("step_size", "state_gain"):
             validation.number(name, getattr(self, name), minimum=0, open_minimum=True)
@@ -139,6 +144,13 @@ class FitSettings:
         if {"probe", "aberrations"} <= {*self.refine, *self.refine_first}:
             raise ValueError(
                 "refine must name 'probe' or 'aberrations', not both: a free probe has any phase"
+            )
+        if self.patience and (
+            own := {"positions", "position tilt", "beam"} & {*self.refine, *self.refine_first}
+        ):
+            raise ValueError(
+                f"patience cannot go with refining {' and '.join(sorted(own))}: each pattern has its own, "
+                "and nothing refines those of held-out patterns; refine first, then fit again with patience"
             )
         self._check_probe_constraints()
         object.__setattr__(self, "constraints", _constraints(self.constraints))
@@ -175,10 +187,15 @@ class FitSettings:
         """What is done, in order."""
         refine = tuple(self.refine)
         first = (*refine, *(name for name in self.refine_first if name not in refine))
-        if self.num_states == 1:
-            return [Stage("one state", 1, self.max_iter, first)]
+        single = self.max_iter if self.num_states == 1 else self.one_state_iter
+        alone = min(self.refine_after, single - 1) if first and single else 0
         stages = [
-            Stage("one state", 1, self.one_state_iter, first),
+            Stage("object alone", 1, alone),
+            Stage("one state", 1, single - alone, first),
+        ]
+        if self.num_states == 1:
+            return stages if alone else stages[1:]
+        stages += [
             Stage("thinned scan", self.num_states, self.thinned_iter, refine, thinned=True),
             Stage("states", self.num_states, self.max_iter, refine),
         ]

@@ -39,6 +39,7 @@ class Snapshot:
     held_out_loss: float | None  # misfit of the patterns that the fit does not see
     seconds: float  # since the start of the fit
     losses: tuple[float, ...]  # of all snapshots up to this one
+    held_out_losses: tuple[float | None, ...]
     _objective: Objective
     _vector: Array
     _fit: Fit

@@ -6,6 +6,7 @@ from caviar_kit.simulation.experiment import Experiment
 from caviar_kit.simulation.ground_truth import GroundTruth, ground_truth
 from caviar_kit.simulation.scan import scan, vacuum_probe_intensity
 from caviar_kit.simulation.snapshots import Snapshots
+from caviar_kit.simulation.source_size import apply_source_size
 from caviar_kit.simulation.storage import load_snapshots, save_snapshots
 from caviar_kit.simulation.structures import silicon_sigma9, silicon_sigma9_snapshots
 
@@ -14,6 +15,7 @@ __all__ = [
     "Experiment",
     "GroundTruth",
     "Snapshots",
+    "apply_source_size",
     "coherent",
     "column_displacements",
     "columns",

@@ -51,6 +51,9 @@ class Experiment:
         and transmission from aliasing.
     num_slices : int
         Slices through the thickness of the specimen cell.
+    source_fwhm_angstrom : float
+        Full width at half maximum of the electron source's Gaussian image in the specimen [Å]; 0 is a point
+        source, fully coherent. See ``source_size``.
 
     Raises
     ------
@@ -74,6 +77,7 @@ class Experiment:
     grid_points: int
     detector_pixels: int
     num_slices: int = 4
+    source_fwhm_angstrom: float = 0.0
 
     def __post_init__(self) -> None:
         for name, value in self._checked().items():
@@ -83,6 +87,11 @@ class Experiment:
                 f"window_angstrom={self.window_angstrom:g} is too small: scan and geometric probe "
                 f"need {self.window_angstrom - 2 * self._margin_angstrom:.1f} Å; "
                 "enlarge the window (with grid_points), or reduce the scan or defocus_angstrom"
+            )
+        if self.source_fwhm_angstrom > self.window_angstrom / 4:
+            raise ValueError(
+                f"source_fwhm_angstrom must be at most {self.window_angstrom / 4:g}, a quarter of the window "
+                f"[Å], got {self.source_fwhm_angstrom:g}; was it given in picometres?"
             )
         for line in self.advice():
             warnings.warn(line, UserWarning, stacklevel=3)
@@ -126,6 +135,7 @@ class Experiment:
                 "detector_pixels", self.detector_pixels, minimum=4, maximum=grid_points
             ),
             "num_slices": integer("num_slices", self.num_slices),
+            "source_fwhm_angstrom": source_width(self.source_fwhm_angstrom),
         }
 
     @property
@@ -255,6 +265,22 @@ class Experiment:
             grid_points=192,
             detector_pixels=128,
         )
+
+
+def source_width(fwhm_angstrom: Any) -> float:
+    """Return ``fwhm_angstrom`` [Å] if it can be the width of a source, 0 or from 0.001 to 100.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Otherwise.
+    """
+    fwhm = validation.number("source_fwhm_angstrom", fwhm_angstrom, minimum=0.0, maximum=100.0, unit="Å")
+    if 0 < fwhm < 1e-3:
+        raise ValueError(
+            f"source_fwhm_angstrom must be 0 or at least 0.001 [Å], got {fwhm:g}; was it given in metres?"
+        )
+    return fwhm
 
 
 def _pair(name: str, value: Any) -> tuple[Any, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ from caviar_kit import validation
 from caviar_kit._py4dstem import datacube
 from caviar_kit.simulation.experiment import Experiment
 from caviar_kit.simulation.snapshots import Snapshots
+from caviar_kit.simulation.source_size import SourcePoints
 from caviar_kit.simulation.window import Window, cut_window
 
 __all__ = ["scan", "vacuum_probe_intensity"]
@@ -144,17 +146,18 @@ def _patterns(
         projection="infinite",
         periodic=True,
     ).build(lazy=False)
+    source = SourcePoints.of(experiment)
     # abTEM orders axes x, y; so do its scan positions, here from the window's corner.
     half_scan = (np.array(experiment.scan_shape) - 1) / 2 * experiment.scan_step_angstrom
-    positions = (experiment.scan_positions_angstrom + experiment.window_angstrom / 2 - half_scan)[:, ::-1]
+    positions = (source.positions_angstrom + experiment.window_angstrom / 2 - half_scan)[:, ::-1]
     batch = max(1, _POINTS_TOGETHER // experiment.grid_points**2)  # lazy=False ignores abTEM's max_batch
     probe, detector = _probe(experiment), abtem.PixelatedDetector(max_angle="full")
-    detected = []
+    mean = np.zeros((math.prod(experiment.scan_shape), *2 * (experiment.detector_pixels,)), np.float32)
     for first in range(0, len(positions), batch):
         some = abtem.CustomScan(positions[first : first + batch])
         measured = probe.scan(potential, scan=some, detectors=detector, lazy=False)
-        detected.append(_detected(measured.array, experiment))
-    return np.concatenate(detected)
+        source.add(mean, first, _detected(measured.array, experiment))
+    return mean
 
 
 def _probe(experiment: Experiment) -> Any:

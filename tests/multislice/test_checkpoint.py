@@ -19,7 +19,7 @@ FITS = {
     "aberrations first": replace(LBFGS, refine_first="aberrations"),
     "instrument": replace(LBFGS, refine=("tilt", "thickness", "beam", "background")),
     "held out": replace(LBFGS, held_out_fraction=0.3),
-    "patience": replace(LBFGS, held_out_fraction=0.3, patience=1, max_iter=14),
+    "patience": replace(LBFGS, held_out_fraction=0.3, patience=1, max_iter=14, thermal_rms_angstrom=0.07),
     "adam, patience": replace(
         LBFGS, optimizer="adam", step_size=0.3, batch_size=5, held_out_fraction=0.3, patience=1
     ),
@@ -49,7 +49,7 @@ def test_a_fit_resumed_after_any_iteration_is_the_undisturbed_one_bit_for_bit(se
     for n, snapshot in enumerate(run(engine(), PROBE, settings)):
         snapshot.checkpoint().save(tmp_path / f"{n}.npz")
         undisturbed.append(snapshot)
-    assert len({s.stage for s in undisturbed}) == 3
+    assert len({s.stage for s in undisturbed}) >= 3
     expected, last = outcome(undisturbed), undisturbed[-1]
     for n in range(len(undisturbed)):
         resumed = list(run(engine(), PROBE, settings, resume=load_checkpoint(tmp_path / f"{n}.npz")))

@@ -50,7 +50,7 @@ def test_density_matrix_is_the_closed_form(count, source, defocus):
     found, expected = density_matrix(np.fft.fft2(modes, norm="ortho")), closed_form(probe, source, defocus)
     largest = np.linalg.eigvalsh(expected)[-1]
     assert np.linalg.norm(density_matrix(np.fft.fft2(probe, norm="ortho")) - expected, 2) > 1e-3 * largest
-    assert np.linalg.norm(found - expected, 2) < ENOUGH * largest
+    assert np.linalg.norm(found - expected, 2) < 1e-7 * largest
 
 
 def test_gaussian_probe_and_source_have_a_geometric_series_of_occupations():

@@ -28,9 +28,26 @@ def test_what_is_refined_first_is_kept_afterwards():
         num_states=2, refine="positions", refine_first=("probe", "positions"), thinned_iter=1
     )
     assert [(s.refine, s.thinned) for s in settings.stages] == [
+        ((), False),
         (("positions", "probe"), False),
         (("positions",), True),
         (("positions",), False),
+    ]
+
+
+def test_the_object_comes_before_other_unknowns():
+    """The number of iterations stays what was asked for, and something is left for the others."""
+    assert stages(num_states=1, max_iter=9, refine="positions") == [
+        ("object alone", 1, 5),
+        ("one state", 1, 4),
+    ]
+    assert stages(num_states=1, max_iter=3, refine="tilt") == [("object alone", 1, 2), ("one state", 1, 1)]
+    assert stages(num_states=1, max_iter=9, refine="tilt", refine_after=0) == [("one state", 1, 9)]
+    assert stages(num_states=3, one_state_iter=0, max_iter=9, refine="tilt") == [("states", 3, 9)]
+    assert stages(num_states=3, one_state_iter=7, max_iter=9, refine_first="tilt") == [
+        ("object alone", 1, 5),
+        ("one state", 1, 2),
+        ("states", 3, 9),
     ]
 
 
@@ -62,6 +79,11 @@ def test_what_is_refined_first_is_kept_afterwards():
         ({"probe_window": 0.8}, ValueError, "constrain a refined probe"),
         ({"probe_aperture_mrad": 0.03, "refine": "probe"}, ValueError, "probe_aperture_mrad must be"),
         ({"held_out_fraction": 0.9}, ValueError, "held_out_fraction must be"),
+        (
+            {"patience": 3, "held_out_fraction": 0.1, "refine": "beam"},
+            ValueError,
+            "patience cannot go with refining beam",
+        ),
         ({"patience": 3}, ValueError, "patience needs held_out_fraction"),
         ({"constraints": ("positivity",)}, TypeError, "constraints must be projections or penalties"),
         ({"seed": -1}, ValueError, "seed must be at least 0"),

@@ -82,6 +82,10 @@ def test_doubtful_settings_warn(changes, message):
         ({"centre_angstrom": (np.inf, 2)}, ValueError, "centre_angstrom must be finite"),
         ({"grid_points": 144.0}, TypeError, "grid_points must be an integer"),
         ({"detector_pixels": 145}, ValueError, "detector_pixels must be at least 4 and at most 144"),
+        ({"source_fwhm_angstrom": -1}, ValueError, "source_fwhm_angstrom must be at least 0"),
+        ({"source_fwhm_angstrom": 47e-12}, ValueError, "given in metres"),
+        ({"source_fwhm_angstrom": 47}, ValueError, "given in picometres"),
+        ({"source_fwhm_angstrom": None}, TypeError, "source_fwhm_angstrom must be a number"),
         ({"num_slices": 0}, ValueError, "num_slices must be at least 1"),
     ],
 )

@@ -1,8 +1,4 @@
-"""The only file that touches py4DSTEM's private state.
-
-What the parent class prepares is checked and handed to :mod:`caviar_kit.multislice`; what the
-engine finds is written back to where py4DSTEM keeps its own results.
-"""
+"""Preparation by py4DSTEM: what it prepares is checked and handed to the engine, results come back."""
 
 from __future__ import annotations
 
@@ -17,23 +13,21 @@ import numpy as np
 import scipy.fft
 
 from caviar_kit import multislice, validation
+from caviar_kit._adapter import inputs
+from caviar_kit._adapter.parent import ComplexProbe, Parent
 from caviar_kit._py4dstem import datacube as make_datacube
-from caviar_kit._py4dstem import import_py4dstem
-from caviar_kit._saved import SavedReconstruction
 from caviar_kit.backend import resolve_device, to_numpy
 from caviar_kit.detector import DetectorFrame, check_patterns, find_origin, mean_pattern
-from caviar_kit.illumination import check_illumination, ideal_aperture, unit_probe
+from caviar_kit.illumination import check_illumination, probe_modes, unit_probe
 from caviar_kit.multislice.loss import make_loss
+from caviar_kit.multislice.probe_modes import occupations, orthogonalise
 from caviar_kit.physics import electron_wavelength
 from caviar_kit.streaming import embed_on_disk, streaming_folder
 
-__all__ = ["Py4DSTEMAdapter"]
-
-_Parent: Any = import_py4dstem().process.phase.MixedstateMultislicePtychography
-_ComplexProbe: Any = import_py4dstem().process.phase.utils.ComplexProbe
+__all__ = ["Preparation"]
 
 
-class Py4DSTEMAdapter(SavedReconstruction, _Parent):
+class Preparation(Parent):
     """Preparation by py4DSTEM, with what its precision or its assumptions would cost done here."""
 
     _datacube: Any
@@ -42,8 +36,10 @@ class Py4DSTEMAdapter(SavedReconstruction, _Parent):
     _object_padding_px: Any
     _engine_device: str
     _object_guess: np.ndarray | None
+    _coherence: dict[str, Any]
     _probe_guess: np.ndarray | None
     _padding_guess: Any
+    _positions_guess: np.ndarray | None
     _positions_mask: Any
     _streaming: str | None
 
@@ -101,18 +97,21 @@ class Py4DSTEMAdapter(SavedReconstruction, _Parent):
         cube = self._datacube
         if cube is None:
             raise ValueError("preprocess needs a datacube: give one on construction or use attach_datacube")
-        for name in ("region_of_interest_shape", "diffraction_intensities_shape", "crop_patterns"):
-            if kwargs.get(name):
-                raise ValueError(f"{name} is not supported: bin or crop the data cube beforehand")
+        inputs.check_preprocess_arguments(kwargs)
         kwargs.setdefault("max_batch_size", 64)  # else the parent shifts a probe for every position at once
         self._streaming = streaming_folder(cube.data, streaming)
         if self._streaming is not None:
             if self._positions_mask is not None:
                 raise ValueError("streaming cannot leave out positions: crop the scan, not positions_mask")
             kwargs["vectorized_com_calculation"] = False  # which would copy all patterns
+        self._positions_mask = inputs.positions_mask(self._positions_mask, cube.data.shape[:-2])
+        patterns = self._used_patterns()
+        self._scan_positions = inputs.scan_positions(
+            self._positions_guess, cube.data.shape[:-2], self._positions_mask
+        )
         detector = cube.data.shape[-2:]
         measured = np.ones(detector, bool) if dp_mask is None else self._checked_mask(dp_mask, detector)
-        check_patterns(cube.data, measured)
+        check_patterns(patterns, measured)
         origin = self._pattern_origin(force_com_shifts)
         nearest = (round(origin[0]), round(origin[1]))
         frame = DetectorFrame.around(detector, nearest)
@@ -125,7 +124,7 @@ class Py4DSTEMAdapter(SavedReconstruction, _Parent):
         ]
         rotation, transpose = self._scan_rotation(force_com_rotation, force_com_transpose)
         vacuum = self._vacuum_probe_intensity
-        self._beam = self._beam_current(cube.data, measured)
+        self._beam = self._beam_current(patterns, measured)
         try:
             self._datacube = self._embedded_cube(frame, measured)
             if vacuum is not None:
@@ -147,19 +146,26 @@ class Py4DSTEMAdapter(SavedReconstruction, _Parent):
         finally:
             self._datacube, self._vacuum_probe_intensity = cube, vacuum
         check_illumination(self.probe_centered[0], self.sampling, self.scan_positions_angstrom)
-        self.error_iterations: list[float] = []
-        self._model = self._make_model()
+        self._forget_results()
+        self._model = self._placed_model()
         self._unit_probe = unit_probe(self._probe)
         self._resume()
         return self
 
+    def _used_patterns(self) -> np.ndarray:
+        """Patterns (positions, Qy, Qx) that ``positions_mask`` keeps; those on disk as they are there."""
+        data: Any = self._datacube.data
+        if self._positions_mask is not None:
+            return data[self._positions_mask]
+        return data if self._streaming is not None else np.asarray(data).reshape(-1, *data.shape[-2:])
+
     def _pattern_origin(self, forced: Sequence[float] | None) -> tuple[float, float]:
         """Origin of the patterns [pixel], snapped to the nearest pixel if close to it."""
         if forced is not None:
-            y, x = (validation.number("force_com_shifts", float(c)) for c in forced)
-            return y, x
+            y, x = validation.as_array("force_com_shifts", forced, shape=(2,))
+            return float(y), float(x)
         vacuum = self._vacuum_probe_intensity
-        pattern = mean_pattern(self._datacube.data) if vacuum is None else vacuum
+        pattern = mean_pattern(self._used_patterns()) if vacuum is None else vacuum
         if pattern.shape != self._datacube.data.shape[-2:]:
             raise ValueError(
                 f"vacuum_probe_intensity must have the patterns' shape {self._datacube.data.shape[-2:]}, "
@@ -205,11 +211,16 @@ class Py4DSTEMAdapter(SavedReconstruction, _Parent):
 
     def _embedded_cube(self, frame: DetectorFrame, measured: np.ndarray) -> Any:
         """A copy of the data in the larger frame, masked pixels at zero, with the same calibrations."""
-        calibration, data = self._datacube.calibration, self._datacube.data
+        if self._streaming is not None:
+            embedded: np.ndarray = embed_on_disk(self._datacube.data, frame, measured, self._streaming)
+        else:
+            data = np.where(measured, self._datacube.data, 0).astype(np.float32, copy=False)
+            if self._positions_mask is not None:  # their patterns may be anything, even NaN
+                data[~self._positions_mask] = data[self._positions_mask].mean(axis=0)
+            embedded = frame.embed(data)
+        calibration = self._datacube.calibration
         cube = make_datacube(
-            frame.embed(np.where(measured, data, 0).astype(np.float32, copy=False))
-            if self._streaming is None
-            else embed_on_disk(data, frame, measured, self._streaming),
+            embedded,
             scan_step_angstrom=calibration.get_R_pixel_size(),
             detector_pixel_inverse_angstrom=calibration.get_Q_pixel_size(),
         )
@@ -232,12 +243,16 @@ class Py4DSTEMAdapter(SavedReconstruction, _Parent):
         The parent shifts the pattern by its centre of mass in single precision, which costs 1e-4 of
         the amplitude; in its frame the pattern is centred already.
         """
-        if initial_probe is not None:
-            return super()._initialize_probe(initial_probe, vacuum, mean_intensity, cutoff, *args)
         shape = self._amplitudes.shape[-2:]
+        if initial_probe is not None:
+            probe, cutoff = super()._initialize_probe(initial_probe, vacuum, mean_intensity, cutoff, *args)
+            probe = validation.as_array(
+                "initial_probe_guess", probe, shape=(None, *shape), complex_allowed=True
+            )
+            return self._modes(probe, mean_intensity), cutoff
         if vacuum is None:
-            vacuum = ideal_aperture(shape, self.angular_sampling, cutoff) ** 2
-        spectrum = _ComplexProbe(
+            vacuum = self._aperture(shape, cutoff) ** 2
+        spectrum = ComplexProbe(
             gpts=shape,
             sampling=self.sampling,
             energy=self._energy,
@@ -245,8 +260,20 @@ class Py4DSTEMAdapter(SavedReconstruction, _Parent):
             vacuum_probe_intensity=np.fft.ifftshift(np.maximum(vacuum, 0)),
             parameters=self._polar_parameters,
         )._evaluate_ctf()
-        spectrum *= np.sqrt(mean_intensity / (abs(spectrum) ** 2).sum(dtype=np.float64))
-        return scipy.fft.ifft2(spectrum).astype(np.complex64)[None], cutoff
+        return self._modes(scipy.fft.ifft2(spectrum)[None], mean_intensity), cutoff
+
+    def _modes(self, probe: np.ndarray, mean_intensity: float) -> np.ndarray:
+        """As many modes as asked for, from one or as given, with py4DSTEM's normalisation."""
+        centred = unit_probe(probe)
+        if len(centred) == 1:
+            centred = probe_modes(
+                centred,
+                wavelength=electron_wavelength(self._energy),
+                sampling=self.sampling,
+                **self._coherence,
+            )
+        scale = np.float32(math.sqrt(mean_intensity / math.prod(centred.shape[-2:])))
+        return np.fft.ifftshift(centred, axes=(-2, -1)) * scale
 
     # The hand-over to the engine -----------------------------------------------------------
 
@@ -289,7 +316,10 @@ class Py4DSTEMAdapter(SavedReconstruction, _Parent):
     def _store(self, snapshot: multislice.Snapshot) -> None:
         """Write the engine's result to the places where py4DSTEM keeps its own."""
         self._object = to_numpy(snapshot.object)
-        self._unit_probe = to_numpy(snapshot.probe)
+        probe = to_numpy(snapshot.probe)
+        if len(probe) > 1 and not np.array_equal(probe, self._unit_probe):
+            probe = orthogonalise(probe)
+        self._unit_probe = probe
         window = math.prod(self._unit_probe.shape[-2:])
         scale = math.sqrt(self._mean_diffraction_intensity / window)
         self._probe = np.fft.ifftshift(self._unit_probe, axes=(-2, -1)) * np.float32(scale)
@@ -300,6 +330,11 @@ class Py4DSTEMAdapter(SavedReconstruction, _Parent):
     def scan_positions_angstrom(self) -> np.ndarray:
         """Scan positions (positions, 2), y then x [Å]; pixel (0, 0) of ``object`` is the origin."""
         return np.round(to_numpy(self._positions_px).astype(float), 4) * np.array(self.sampling)
+
+    @property
+    def probe_occupations(self) -> np.ndarray:
+        """Fraction of the beam in each probe mode; they sum to 1."""
+        return occupations(self._unit_probe)
 
     def _scanned_field(self) -> tuple[np.ndarray, np.ndarray]:
         """The object where probes were placed, and the pixel (y, x) at which that begins."""

@@ -1,0 +1,88 @@
+"""What a fit found besides object and probe: the instrument, and the loss of patterns held out."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import fields, replace
+from typing import Any
+
+import numpy as np
+
+from caviar_kit import multislice
+from caviar_kit._adapter.preparation import Preparation
+from caviar_kit._saved import SavedReconstruction
+from caviar_kit.backend import to_numpy
+
+__all__ = ["Refined"]
+
+
+class Refined(SavedReconstruction, Preparation):
+    """The refined instrument: kept, shown, saved, and where the next fit begins."""
+
+    _instrument: multislice.Instrument | None = None
+    _model: multislice.MultisliceModel
+    held_out_iterations: list[float]
+
+    @property
+    def instrument(self) -> multislice.Instrument:
+        """Positions [pixel], tilts, slice distances, beam and background as the last fit left them.
+
+        Before one, or where nothing was refined, those of calibration and constructor.
+
+        Raises
+        ------
+        ValueError
+            If preprocess was not run.
+        """
+        if self._instrument is not None:
+            return self._instrument
+        if not hasattr(self, "_model"):
+            raise ValueError("run preprocess() first")
+        return multislice.Instrument.nominal(self._model)
+
+    def _store(self, snapshot: multislice.Snapshot) -> None:
+        super()._store(snapshot)
+        found = snapshot.instrument
+        background = None if found.background is None else to_numpy(found.background)
+        self._instrument = replace(found, background=background)
+        if not np.array_equal(found.positions, self._model.positions):
+            self._positions_px = found.positions.astype(self._positions_px_initial.dtype)
+
+    def _forget_instrument(self) -> None:
+        """Back to the instrument as calibrated."""
+        self._instrument = None
+        self._positions_px = self._positions_px_initial.copy()
+        self._model = self._make_model()
+
+    def _forget_results(self) -> None:
+        super()._forget_results()
+        self._instrument, self.held_out_iterations = None, []
+
+    def _take_over_positions(self) -> None:
+        """After py4DSTEM's own gradient descent, which moves positions and holds nothing out."""
+        self._model = self._make_model()
+        if self._instrument is not None:
+            self._instrument = replace(self._instrument, positions=self._model.positions)
+        missing = len(self.error_iterations) - len(self.held_out_iterations)
+        self.held_out_iterations += [math.nan] * missing
+
+    # Saving --------------------------------------------------------------------------------
+
+    def _fitted_besides(self) -> dict[str, Any]:
+        now, saved = self._instrument, self._saved_state
+        nominal = self._model.positions if hasattr(self, "_model") else None
+        if nominal is None and saved is not None:  # read, and not preprocessed since
+            nominal = saved.besides.get("nominal_positions_px")
+        return {
+            "nominal_positions_px": nominal,
+            "held_out_loss": np.array(self.held_out_iterations, float),
+            "instrument": {} if now is None else {f.name: getattr(now, f.name) for f in fields(now)},
+        }
+
+    def _restore_besides(self, fitted: dict[str, Any]) -> None:
+        found = fitted.get("instrument") or None
+        self._instrument = None if found is None else multislice.Instrument(**found)
+        self.held_out_iterations = list(map(float, fitted.get("held_out_loss", ())))
+        nominal = fitted.get("nominal_positions_px")
+        if getattr(self, "_preprocessed", False) and nominal is not None:
+            self._model = replace(self._model, positions=nominal)
