@@ -14,7 +14,7 @@ from scipy import ndimage
 
 from caviar_kit import validation
 
-__all__ = ["DetectorFrame", "check_patterns", "find_origin", "suspicious_pixels"]
+__all__ = ["DetectorFrame", "check_patterns", "find_origin", "mean_pattern", "suspicious_pixels"]
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def check_patterns(patterns: np.ndarray, measured: np.ndarray | None = None) -> 
     Parameters
     ----------
     patterns : (Ry, Rx, Qy, Qx) or (positions, Qy, Qx)
-        Intensities.
+        Intensities: array, ``h5py.Dataset`` or memmap, read row by row.
     measured : (Qy, Qx) bool, optional
         False for detector pixels that are known to be bad and not looked at.
 
@@ -87,11 +87,15 @@ def check_patterns(patterns: np.ndarray, measured: np.ndarray | None = None) -> 
     TypeError, ValueError
         For non-numbers, NaN, infinity, negative counts beyond noise, and all-zero patterns.
     """
-    validation.as_array("datacube.data", patterns)
-    if patterns.ndim not in (3, 4):
+    if not hasattr(patterns, "shape"):
+        patterns = validation.as_array("datacube.data", patterns)
+    if len(patterns.shape) not in (3, 4):
         raise ValueError(f"datacube.data must have 4 axes (Ry, Rx, Qy, Qx), got shape {patterns.shape}")
-    sums = patterns.sum(axis=(-2, -1), dtype=np.float64)
-    negative = -float(np.minimum(patterns, 0).sum(dtype=np.float64))
+    rows = [_row_sums(row) for row in patterns]  # one by one: they may be larger than memory
+    if not rows:
+        validation.as_array("datacube.data", np.empty(patterns.shape))
+    sums = np.array([row[0] for row in rows])
+    negative = sum(row[1] for row in rows)
     if negative > 0.01 * abs(float(sums.sum())):
         raise ValueError(
             f"datacube.data has negative counts that sum to {negative / abs(float(sums.sum())):.0%} of all, "
@@ -103,7 +107,7 @@ def check_patterns(patterns: np.ndarray, measured: np.ndarray | None = None) -> 
             f"{dark} of {sums.size} patterns are empty, the first at scan position {first}: "
             "crop the scan, or leave them out with positions_mask"
         )
-    suspicious = suspicious_pixels(patterns.reshape(-1, *patterns.shape[-2:]).mean(axis=0, dtype=np.float64))
+    suspicious = suspicious_pixels(mean_pattern(patterns))
     if measured is not None:
         suspicious &= measured
     if suspicious.any():
@@ -114,6 +118,20 @@ def check_patterns(patterns: np.ndarray, measured: np.ndarray | None = None) -> 
             UserWarning,
             stacklevel=3,
         )
+
+
+def _row_sums(row: np.ndarray) -> tuple[np.ndarray, float]:
+    """Sum of every pattern (..., y, x), and that of all negative counts."""
+    row = validation.as_array("datacube.data", row)
+    return row.sum(axis=(-2, -1), dtype=np.float64), -float(np.minimum(row, 0).sum(dtype=np.float64))
+
+
+def mean_pattern(patterns: np.ndarray) -> np.ndarray:
+    """Mean (y, x) over all other axes, float64, read row by row: array, ``h5py.Dataset`` or memmap."""
+    total = np.zeros(patterns.shape[-2:])
+    for row in patterns:
+        total += np.asarray(row).reshape(-1, *total.shape).sum(axis=0, dtype=np.float64)
+    return total * (total.size / np.prod(patterns.shape, dtype=float))
 
 
 def suspicious_pixels(mean_pattern: np.ndarray) -> np.ndarray:

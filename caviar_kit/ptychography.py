@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from typing import Any, Self
 
 import numpy as np
@@ -12,7 +13,9 @@ from tqdm import tqdm
 
 from caviar_kit import multislice, validation
 from caviar_kit._adapter import PARENT_VIEW, Py4DSTEMAdapter, inputs
+from caviar_kit.available_memory import require_memory
 from caviar_kit.backend import default_threads, resolve_device
+from caviar_kit.checkpointing import run_with_checkpoints
 from caviar_kit.illumination import unit_probe
 from caviar_kit.multislice.memory import estimate_memory
 from caviar_kit.physics import electron_wavelength
@@ -148,6 +151,8 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
         one_state_iter: int = 20,
         loss: str = "amplitude",
         reset: bool = True,
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_every: float = 60.0,
         **settings: Any,
     ) -> Iterator[multislice.Snapshot]:
         """Reconstruct as a generator: one :class:`caviar_kit.multislice.Snapshot` per iteration.
@@ -158,27 +163,31 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
         """
         self._require_preprocess()
         fit, start = self._fit_settings(max_iter, one_state_iter, reset, settings)
-        self._check_memory(fit)
+        require_memory(self._estimate(fit, checkpoint is not None), resolve_device(self._engine_device), fit)
         if reset:
             self._forget_instrument()
-        evaluator = self._evaluator(loss)
-        return self._iterate(evaluator, fit, start, reset)
+        evaluator, probe = self._evaluator(loss), self._starting_probe(reset)
+        start_of_fit = {"initial_object": start, "instrument": self._instrument}
+        if checkpoint is None:
+            steps = multislice.run(evaluator, probe, fit, **start_of_fit)
+        else:
+            steps = run_with_checkpoints(
+                evaluator, probe, fit, checkpoint, every_seconds=checkpoint_every, **start_of_fit
+            )
+        before = ([], []) if reset else (list(self.error_iterations), list(self.held_out_iterations))
+        return self._iterate(steps, *before)
 
     def _iterate(
-        self, evaluator: multislice.Evaluator, fit: multislice.FitSettings, start: Any, reset: bool
+        self, steps: Iterator[multislice.Snapshot], losses: list[float], held_out: list[float]
     ) -> Iterator[multislice.Snapshot]:
-        if reset:
-            self.error_iterations, self.held_out_iterations = [], []
+        """Pass the snapshots on; the last one complete becomes the result, however the fit ends."""
         snapshot = None
-        steps = multislice.run(
-            evaluator, self._unit_probe, fit, initial_object=start, instrument=self._instrument
-        )
         try:
-            for snapshot in steps:
-                self.error_iterations.append(snapshot.loss)
-                held_out = snapshot.held_out_loss
-                self.held_out_iterations.append(math.nan if held_out is None else held_out)
-                yield snapshot
+            with closing(steps):  # type: ignore[type-var]
+                for snapshot in steps:
+                    self.error_iterations = [*losses, *snapshot.losses]
+                    self.held_out_iterations = [*held_out, *map(_or_nan, snapshot.held_out_losses)]
+                    yield snapshot
         finally:
             if snapshot is not None:
                 self._store(snapshot)
@@ -193,6 +202,8 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
         progress_bar: bool = True,
         method: str = "engine",
         store_iterations: bool = False,
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_every: float = 60.0,
         **settings: Any,
     ) -> Self:
         """Fit first one state, then, from its thermally warped copies, all states.
@@ -209,6 +220,13 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
             False goes on from the present states, probe and instrument, without a new one-state fit.
         progress_bar : bool
             Show iterations, loss and time left.
+        checkpoint : path, optional
+            Keep the unfinished fit in this file. If it exists and was written by the same call (same
+            data, settings and start), go on from it, with the same bits as if the fit had never been
+            interrupted; a finished fit removes it. Use one file per call.
+        checkpoint_every : float
+            Least time between two writes of it [s]; 0 writes after every iteration. It is written when
+            the fit is left between two iterations, too.
         method : {"engine", "gd"}
             "gd" is py4DSTEM's own gradient descent on the CPU, an independent and slower check; it
             minimises the amplitude loss, and gives no weight to masked pixels and the unmeasured margin.
@@ -226,23 +244,36 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
         Raises
         ------
         TypeError, ValueError
-            If a setting is unknown or not usable, or preprocess was not run.
+            If a setting is unknown or not usable, preprocess was not run, or ``checkpoint`` is of
+            another fit, damaged or something else.
         """
         if validation.choice("method", method, ("engine", "gd")) == "gd":
             self._require_preprocess()
             if loss != "amplitude":
                 raise ValueError(f"method='gd' minimises loss='amplitude' only, got {loss!r}")
+            if checkpoint is not None:
+                raise ValueError("method='gd' writes no checkpoint: leave checkpoint out")
             self._descend(max_iter, one_state_iter, reset, progress_bar, store_iterations, settings)
             return self
-        steps = self.iterate(max_iter, one_state_iter=one_state_iter, loss=loss, reset=reset, **settings)
+        steps = self.iterate(
+            max_iter,
+            one_state_iter=one_state_iter,
+            loss=loss,
+            reset=reset,
+            checkpoint=checkpoint,
+            checkpoint_every=checkpoint_every,
+            **settings,
+        )
         if store_iterations:
             steps = self._storing(steps, reset)
-        with tqdm(disable=not progress_bar, unit="it", mininterval=0.5) as bar:
+        with closing(steps), tqdm(disable=not progress_bar, unit="it", mininterval=0.5) as bar:  # type: ignore[type-var]
             for snapshot in steps:
+                if bar.n == 0 and (done := snapshot.iteration) > 1 and progress_bar:
+                    bar.write(f"{checkpoint}: going on after iteration {done} of {snapshot.total_iterations}")
                 bar.total = snapshot.total_iterations
                 bar.set_description(snapshot.stage, refresh=False)
                 bar.set_postfix(loss=f"{snapshot.loss:.2e}", refresh=False)
-                bar.update()
+                bar.update(snapshot.iteration - bar.n)
         return self
 
     def _fit_settings(
@@ -265,9 +296,10 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
             one_state_iter=one_state_iter if reset else 0,
             **{**defaults, **settings},
         )
-        if reset:
-            self._unit_probe = unit_probe(self._probe_initial)
         return fit, start
+
+    def _starting_probe(self, reset: bool) -> np.ndarray:
+        return unit_probe(self._probe_initial) if reset else self._unit_probe
 
     def _require_preprocess(self) -> None:
         if not getattr(self, "_preprocessed", False):
@@ -275,23 +307,40 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
 
     # What users ask for --------------------------------------------------------------------
 
-    def estimate_memory(self, **settings: Any) -> dict[str, int]:
-        """Bytes that ``reconstruct`` would need: of each part, and "total"; after preprocess."""
-        self._require_preprocess()
-        fit, _ = self._fit_settings(1, 1, True, settings)
-        threads = default_threads() if resolve_device(self._engine_device) is np else 1
-        return estimate_memory(self._model, fit, num_probes=len(self._unit_probe), threads=threads)
+    def estimate_memory(self, *, checkpoint: bool = False, **settings: Any) -> dict[str, int]:
+        """Bytes that ``reconstruct`` would take beside the data cube; after preprocess.
 
-    def _check_memory(self, fit: multislice.FitSettings) -> None:
-        if resolve_device(self._engine_device) is not np or not hasattr(os, "sysconf"):
-            return
-        available = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        needed = estimate_memory(self._model, fit, threads=default_threads())["total"]
-        if needed > available:
-            raise ValueError(
-                f"num_object_states={fit.num_states} needs about {needed / 2**30:.1f} GiB, this machine has "
-                f"{available / 2**30:.1f}: use fewer states or slices, a smaller history, or crop the scan"
-            )
+        Parameters
+        ----------
+        checkpoint : bool
+            Whether checkpoints are to be written.
+        **settings
+            As for :meth:`reconstruct`.
+
+        Returns
+        -------
+        dict
+            Of each part; on "host" and GPU "device"; their "total".
+        """
+        self._require_preprocess()
+        fit, _ = self._fit_settings(settings.pop("max_iter", 100), 1, True, settings)
+        estimate = self._estimate(fit, checkpoint)
+        held = int(self._amplitudes.nbytes) if self._streaming is None else 0
+        sums = {"host": estimate["host"] + held, "total": estimate["total"] + held}
+        return {**estimate, "amplitudes that py4DSTEM keeps": held, **sums}
+
+    def _estimate(self, fit: multislice.FitSettings, checkpoint: bool) -> dict[str, int]:
+        """What a fit takes beside what is taken already."""
+        gpu = resolve_device(self._engine_device) is not np
+        return estimate_memory(
+            self._model,
+            fit,
+            num_probes=len(self._unit_probe),
+            threads=default_threads(),
+            gpu=gpu,
+            streamed=self._streaming is not None,
+            checkpoint=checkpoint,
+        )
 
     def visualize(
         self, *, states: Sequence[int] | None = None, state: int | None = None, **kwargs: Any
@@ -323,3 +372,7 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
         watched = not np.isnan(self.held_out_iterations).all()
         plotting.loss(self.error_iterations, held_out=self.held_out_iterations if watched else None)
         return self
+
+
+def _or_nan(loss: float | None) -> float:
+    return math.nan if loss is None else loss

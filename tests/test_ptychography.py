@@ -223,6 +223,23 @@ def test_memory_estimate_grows_with_states_and_too_much_is_refused(data):
         many.iterate()
 
 
+@pytest.mark.parametrize(("place", "cure"), [("host", "or crop the scan$"), ("device", "device='cpu'")])
+def test_a_fit_that_does_not_fit_in_what_is_free_is_refused(data, monkeypatch, place, cure):
+    from caviar_kit import available_memory, ptychography
+
+    ptycho = prepare(data)
+    estimate = {"host": 2**30, "device": 2**30, "total": 2**31}
+    monkeypatch.setattr(ptychography, "estimate_memory", lambda *args, **kwargs: estimate)
+    fake = type("cupy", (), {"__name__": "cupy"})
+    monkeypatch.setattr(ptychography, "resolve_device", lambda device: fake if place == "device" else np)
+    free = {"host": 2**31, "device": 2**31, place: 2**29}
+    monkeypatch.setattr(
+        available_memory, "available_memory", lambda xp: free["host" if xp is np else "device"]
+    )
+    with pytest.raises(ValueError, match=rf"needs about 1.0 GiB, .* has 0.5 free: .*{cure}"):
+        ptycho.iterate()
+
+
 def test_visualize_draws_and_returns_self(data):
     import matplotlib.pyplot as plt
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,11 +17,12 @@ from caviar_kit._adapter import inputs
 from caviar_kit._adapter.parent import ComplexProbe, Parent
 from caviar_kit._py4dstem import datacube as make_datacube
 from caviar_kit.backend import resolve_device, to_numpy
-from caviar_kit.detector import DetectorFrame, check_patterns, find_origin
+from caviar_kit.detector import DetectorFrame, check_patterns, find_origin, mean_pattern
 from caviar_kit.illumination import check_illumination, probe_modes, unit_probe
 from caviar_kit.multislice.loss import make_loss
 from caviar_kit.multislice.probe_modes import occupations, orthogonalise
 from caviar_kit.physics import electron_wavelength
+from caviar_kit.streaming import embed_on_disk, streaming_folder
 
 __all__ = ["Preparation"]
 
@@ -39,6 +41,7 @@ class Preparation(Parent):
     _padding_guess: Any
     _positions_guess: np.ndarray | None
     _positions_mask: Any
+    _streaming: str | None
 
     # Preparation ---------------------------------------------------------------------------
 
@@ -53,6 +56,7 @@ class Preparation(Parent):
         plot_center_of_mass: str | bool = False,
         plot_rotation: bool = False,
         plot_probe_overlaps: bool = False,
+        streaming: bool | str | os.PathLike[str] | None = None,
         **kwargs: Any,
     ) -> Self:
         """Check, centre and embed the patterns; place the scan; make the probe.
@@ -74,6 +78,10 @@ class Preparation(Parent):
             Whether the detector's axes are swapped; by default as for the rotation.
         plot_center_of_mass, plot_rotation, plot_probe_overlaps
             The parent's figures, off by default.
+        streaming : bool or path, optional
+            Keep the prepared patterns in a temporary file (in the folder given, else the system's) and
+            read them one at a time: for data larger than memory. By default if ``datacube.data`` is an
+            ``h5py.Dataset`` or ``numpy.memmap``.
         **kwargs
             Further arguments of the parent method.
 
@@ -90,6 +98,12 @@ class Preparation(Parent):
         if cube is None:
             raise ValueError("preprocess needs a datacube: give one on construction or use attach_datacube")
         inputs.check_preprocess_arguments(kwargs)
+        kwargs.setdefault("max_batch_size", 64)  # else the parent shifts a probe for every position at once
+        self._streaming = streaming_folder(cube.data, streaming)
+        if self._streaming is not None:
+            if self._positions_mask is not None:
+                raise ValueError("streaming cannot leave out positions: crop the scan, not positions_mask")
+            kwargs["vectorized_com_calculation"] = False  # which would copy all patterns
         self._positions_mask = inputs.positions_mask(self._positions_mask, cube.data.shape[:-2])
         patterns = self._used_patterns()
         self._scan_positions = inputs.scan_positions(
@@ -139,11 +153,11 @@ class Preparation(Parent):
         return self
 
     def _used_patterns(self) -> np.ndarray:
-        """Patterns (positions, Qy, Qx) that ``positions_mask`` keeps."""
-        data: np.ndarray = self._datacube.data
+        """Patterns (positions, Qy, Qx) that ``positions_mask`` keeps; those on disk as they are there."""
+        data: Any = self._datacube.data
         if self._positions_mask is not None:
             return data[self._positions_mask]
-        return data.reshape(-1, *data.shape[-2:])
+        return data if self._streaming is not None else np.asarray(data).reshape(-1, *data.shape[-2:])
 
     def _pattern_origin(self, forced: Sequence[float] | None) -> tuple[float, float]:
         """Origin of the patterns [pixel], snapped to the nearest pixel if close to it."""
@@ -151,7 +165,7 @@ class Preparation(Parent):
             y, x = validation.as_array("force_com_shifts", forced, shape=(2,))
             return float(y), float(x)
         vacuum = self._vacuum_probe_intensity
-        pattern = self._used_patterns().mean(axis=0, dtype=np.float64) if vacuum is None else vacuum
+        pattern = mean_pattern(self._used_patterns()) if vacuum is None else vacuum
         if pattern.shape != self._datacube.data.shape[-2:]:
             raise ValueError(
                 f"vacuum_probe_intensity must have the patterns' shape {self._datacube.data.shape[-2:]}, "
@@ -192,17 +206,21 @@ class Preparation(Parent):
         if self._vacuum_probe_intensity is None:
             return None
         beam = float(np.sum(self._vacuum_probe_intensity, dtype=np.float64))
-        scattered = float(patterns.mean(axis=0, dtype=np.float64)[measured].sum())
+        scattered = float(mean_pattern(patterns)[measured].sum())
         return beam if beam > 0 and 0.5 < scattered / beam < 1.02 else None
 
     def _embedded_cube(self, frame: DetectorFrame, measured: np.ndarray) -> Any:
         """A copy of the data in the larger frame, masked pixels at zero, with the same calibrations."""
+        if self._streaming is not None:
+            embedded: np.ndarray = embed_on_disk(self._datacube.data, frame, measured, self._streaming)
+        else:
+            data = np.where(measured, self._datacube.data, 0).astype(np.float32, copy=False)
+            if self._positions_mask is not None:  # their patterns may be anything, even NaN
+                data[~self._positions_mask] = data[self._positions_mask].mean(axis=0)
+            embedded = frame.embed(data)
         calibration = self._datacube.calibration
-        data = np.where(measured, self._datacube.data, 0).astype(np.float32, copy=False)
-        if self._positions_mask is not None:  # their patterns may be anything, even NaN
-            data[~self._positions_mask] = data[self._positions_mask].mean(axis=0)
         cube = make_datacube(
-            frame.embed(data),
+            embedded,
             scan_step_angstrom=calibration.get_R_pixel_size(),
             detector_pixel_inverse_angstrom=calibration.get_Q_pixel_size(),
         )
@@ -275,11 +293,22 @@ class Preparation(Parent):
     def _evaluator(self, loss: str) -> multislice.Evaluator:
         xp = resolve_device(self._engine_device)
         beam = self._beam if self._beam is not None else self._mean_diffraction_intensity
-        patterns = np.square(self._amplitudes, dtype=np.float32) / np.float32(beam)
+        patterns: Any
+        if self._streaming is None:
+            patterns = np.square(self._amplitudes, dtype=np.float32)
+            patterns /= np.float32(beam)
+            patterns = xp.asarray(patterns)
+        else:
+            amplitudes = self._amplitudes
+            patterns = multislice.StreamedPatterns(
+                lambda n: np.square(amplitudes[n], dtype=np.float32) / np.float32(beam),
+                amplitudes.shape,
+                xp=xp,
+            )
         weights = None if self._detector_weights.all() else self._detector_weights
         return multislice.Evaluator(
             self._model,
-            xp.asarray(patterns),
+            patterns,
             make_loss(loss),
             weights=None if weights is None else xp.asarray(weights),
         )

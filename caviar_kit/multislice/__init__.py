@@ -10,6 +10,7 @@ from caviar_kit.multislice.gradient import Evaluation, Evaluator
 from caviar_kit.multislice.instrument import Instrument
 from caviar_kit.multislice.loss import AmplitudeLoss, PoissonLoss
 from caviar_kit.multislice.model import MultisliceModel
+from caviar_kit.multislice.patterns import StreamedPatterns
 from caviar_kit.multislice.settings import FitSettings
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "MultisliceModel",
     "PoissonLoss",
     "Snapshot",
+    "StreamedPatterns",
     "load_checkpoint",
     "run",
 ]

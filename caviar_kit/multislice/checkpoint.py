@@ -72,9 +72,16 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         If it is damaged, of another kind or of a newer version.
     """
     arrays = read_npz(path, ["version", "fingerprint", "progress", "probe"], others=True)
-    if (version := int(arrays["version"])) > _VERSION:
-        raise ValueError(f"{path}: checkpoint version {version}, this release reads up to {_VERSION}")
+    try:
+        version = int(arrays["version"])
+        if version <= _VERSION:
+            return _assembled(arrays)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{os.fspath(path)} is damaged or no checkpoint: {error}") from error
+    raise ValueError(f"{os.fspath(path)}: checkpoint version {version}, this release reads up to {_VERSION}")
 
+
+def _assembled(arrays: dict[str, np.ndarray]) -> Checkpoint:
     def group(prefix: str) -> dict[str, np.ndarray]:
         return {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
 

@@ -51,4 +51,7 @@ class StateGain:
             return field
         scale = np.dtype(field.dtype).type(0).real.dtype.type(factor)
         mean = field.mean(axis=0)
-        return mean + scale * (field - mean)
+        scaled = field - mean
+        scaled *= scale  # in place: the field is large
+        scaled += mean
+        return scaled

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,63 +15,20 @@ import numpy as np
 from caviar_kit.backend import to_numpy
 from caviar_kit.multislice.checkpoint import Checkpoint
 from caviar_kit.multislice.ensemble import thermal_states
+from caviar_kit.multislice.fingerprint import fingerprint
 from caviar_kit.multislice.gradient import Evaluator
 from caviar_kit.multislice.instrument import Instrument
 from caviar_kit.multislice.object_model import make_object_model
 from caviar_kit.multislice.objective import Objective, Scene
 from caviar_kit.multislice.optimizers import LBFGS, Adam, Optimizer, Step
-from caviar_kit.multislice.problem import check_start, fingerprint, make_unknowns, split_positions, thinned
+from caviar_kit.multislice.problem import check_start, make_unknowns, split_positions, thinned
 from caviar_kit.multislice.settings import FitSettings, Stage
+from caviar_kit.multislice.snapshot import Snapshot
 
 __all__ = ["Snapshot", "run"]
 
 Array = Any
-
-
-@dataclass(frozen=True, eq=False)
-class Snapshot:
-    """Where the fit stands after an iteration.
-
-    ``object``, ``probe`` and ``instrument`` are computed when asked for; they stay valid after the
-    generator has moved on, but :meth:`checkpoint` is only to be had before.
-    """
-
-    stage: str
-    iteration: int  # over all stages, from 1
-    total_iterations: int
-    loss: float  # misfit and penalties
-    held_out_loss: float | None  # misfit of the patterns that the fit does not see
-    seconds: float  # since the start of the fit
-    _objective: Objective
-    _vector: Array
-    _fit: _Fit
-
-    @property
-    def object(self) -> Array:
-        """Transmission functions, complex (states, slices, y, x)."""
-        return self._objective.transmission(self._vector)
-
-    @property
-    def probe(self) -> Array:
-        """Probe modes, complex (modes, y, x), centred in the window."""
-        return self._objective.scene(self._vector).probe
-
-    @property
-    def instrument(self) -> Instrument:
-        """Positions, tilts, thicknesses, beam and background."""
-        return self._objective.scene(self._vector).instrument
-
-    def checkpoint(self) -> Checkpoint:
-        """What :func:`run` needs to go on from here.
-
-        Raises
-        ------
-        RuntimeError
-            If the generator has moved on.
-        """
-        if self._fit.done != self.iteration:
-            raise RuntimeError(f"the fit has gone on to iteration {self._fit.done}, this is {self.iteration}")
-        return self._fit.checkpoint()
+_Outcome = tuple[float, float | None, Array]  # loss, loss of the held-out patterns, vector
 
 
 def run(
@@ -100,14 +56,14 @@ def run(
     instrument : Instrument, optional
         Where to start; the model's nominal one by default.
     resume : Checkpoint, optional
-        Go on from there instead: the rest is what it would have been, to the last bit on a CPU with
-        the same number of threads.
+        Go on from there, all other arguments being those of the fit that it was taken from: the rest
+        is what it would have been, to the last bit on a CPU with the same number of threads.
 
     Yields
     ------
     Snapshot
-        After every iteration of every stage. With ``patience``, a stage that did not end with its
-        best iteration yields that once more.
+        After every iteration of every stage; first of all the one resumed from, if any. With
+        ``patience``, a stage that did not end with its best iteration yields that once more.
 
     Raises
     ------
@@ -115,7 +71,8 @@ def run(
         If ``initial_object`` or ``probe`` do not fit the model or the settings, or are not finite, or
         ``resume`` belongs to another fit.
     """
-    fit = _Fit(evaluator, settings)
+    start = {"probe": probe, "initial_object": initial_object, "instrument": instrument}
+    fit = _Fit(evaluator, settings, fingerprint(settings, evaluator, **start))
     if resume is None:
         fit.begin(probe, initial_object, instrument)
     else:
@@ -126,13 +83,16 @@ def run(
 class _Fit:
     """The state of a fit: between two iterations, :meth:`checkpoint` holds all of it."""
 
-    def __init__(self, evaluator: Evaluator, settings: FitSettings) -> None:
-        self.evaluator, self.settings = evaluator, settings
+    def __init__(self, evaluator: Evaluator, settings: FitSettings, identity: str) -> None:
+        self.evaluator, self.settings, self.fingerprint = evaluator, settings, identity
         self.rng = np.random.default_rng(settings.seed)
         self.training, self.held_out = split_positions(
             len(evaluator.model.positions), settings.held_out_fraction, self.rng
         )
         self.stage, self.in_stage, self.done, self.seconds = 0, 0, 0, 0.0
+        self.losses: list[float] = []
+        self.held_out_losses: list[float | None] = []
+        self.turn = 0  # which snapshot is the latest
         self.best_loss, self.best_at, self.best_vector, self.ended = np.inf, 0, None, False
         self.scene: Scene
         self.objective: Objective
@@ -153,7 +113,18 @@ class _Fit:
         self._enter(self.settings.stages[0])
 
     def iterate(self) -> Iterator[Snapshot]:
-        """Yield a snapshot after each iteration, through all stages."""
+        """Yield a snapshot after each iteration; first the present one, if there is one."""
+        if self.losses:
+            yield self._snapshot(self._vector())
+            self.turn += 1
+        for loss, held_out_loss, vector in self._iterations():
+            self.losses.append(loss)
+            self.held_out_losses.append(held_out_loss)
+            yield self._snapshot(vector)
+            self.turn += 1
+
+    def _iterations(self) -> Iterator[_Outcome]:
+        """Go through all stages."""
         stages = self.settings.stages
         while True:
             yield from self._iterate_stage(stages[self.stage])
@@ -178,12 +149,11 @@ class _Fit:
         self.objective = self._make_objective(stage)
         self.optimizer = self._make_optimizer()
 
-    def _iterate_stage(self, stage: Stage) -> Iterator[Snapshot]:
+    def _iterate_stage(self, stage: Stage) -> Iterator[_Outcome]:
         while not self.ended:
             if self._overfits(stage):
                 self.ended = True
-                best = self.best_vector
-                yield self._snapshot(stage, self.objective.loss(best), self.best_loss, best)
+                yield self.objective.loss(self.best_vector), self.best_loss, self.best_vector
                 break
             if self.in_stage >= stage.iterations:
                 break
@@ -194,15 +164,28 @@ class _Fit:
             self.in_stage, self.done = self.in_stage + 1, self.done + 1
             held_out_loss = self._watch(step)
             self.seconds += time.perf_counter() - begin
-            yield self._snapshot(stage, step.loss, held_out_loss, step.vector)
+            yield step.loss, held_out_loss, step.vector
         if self.in_stage:
-            vector = self.best_vector if self.ended else self.optimizer.state()["vector"]
-            self.scene = self.objective.scene(vector)
+            self.scene = self.objective.scene(self._vector())
 
-    def _snapshot(self, stage: Stage, loss: float, held_out: float | None, vector: Array) -> Snapshot:
-        total = self.settings.total_iterations
+    def _vector(self) -> Array:
+        """Where the stage stands: the best iteration once it has ended with that."""
+        return self.best_vector if self.ended else self.optimizer.vector
+
+    def _snapshot(self, vector: Array) -> Snapshot:
         return Snapshot(
-            stage.name, self.done, total, loss, held_out, self.seconds, self.objective, vector, self
+            stage=self.settings.stages[self.stage].name,
+            iteration=self.done,
+            total_iterations=self.settings.total_iterations,
+            loss=self.losses[-1],
+            held_out_loss=self.held_out_losses[-1],
+            seconds=self.seconds,
+            losses=tuple(self.losses),
+            held_out_losses=tuple(self.held_out_losses),
+            _objective=self.objective,
+            _vector=vector,
+            _fit=self,
+            _turn=self.turn,
         )
 
     def _watch(self, step: Step) -> float | None:
@@ -233,11 +216,12 @@ class _Fit:
         settings, objective = self.settings, self.objective
         if settings.optimizer == "lbfgs":
             return LBFGS(objective, objective.start, history=settings.history, state=state)
+        positions = self.training if objective.positions is None else objective.positions
         return Adam(
             objective,
             objective.start,
-            positions=objective.positions,
-            batch_size=settings.batch_size,
+            positions=positions,
+            batch_size=settings.batch(len(positions)),
             rng=self.rng,
             step_size=settings.step_size,
             state=state,
@@ -249,12 +233,14 @@ class _Fit:
         """Everything, as it is between two iterations."""
         reference = self.objective.reference
         return Checkpoint(
-            fingerprint=fingerprint(self.settings, self.evaluator.model),
+            fingerprint=self.fingerprint,
             progress={
                 "stage": self.stage,
                 "in_stage": self.in_stage,
                 "done": self.done,
                 "seconds": self.seconds,
+                "losses": list(self.losses),
+                "held_out_losses": list(self.held_out_losses),
                 "best_loss": self.best_loss,
                 "best_at": self.best_at,
                 "ended": self.ended,
@@ -269,15 +255,16 @@ class _Fit:
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go back to what :meth:`checkpoint` held."""
-        if checkpoint.fingerprint != fingerprint(self.settings, self.evaluator.model):
+        if checkpoint.fingerprint != self.fingerprint:
             raise ValueError(
-                "resume: this checkpoint belongs to a fit with other settings, scan or optics; "
-                "give the ones it was made with, or start without it"
+                "resume: this checkpoint belongs to a fit of other data, or with other settings, optics, "
+                "probe or starting object; give those it was made with, or start without it"
             )
         xp, progress = self.evaluator.xp, checkpoint.progress
         self.stage, self.in_stage, self.done = (int(progress[n]) for n in ("stage", "in_stage", "done"))
         self.seconds, self.best_loss = float(progress["seconds"]), float(progress["best_loss"])
         self.best_at, self.ended = int(progress["best_at"]), bool(progress["ended"])
+        self.losses, self.held_out_losses = list(progress["losses"]), list(progress["held_out_losses"])
         self.best_vector = None if checkpoint.best is None else xp.asarray(checkpoint.best)
         self.rng.bit_generator.state = progress["random"]
         stage = self.settings.stages[self.stage]

@@ -114,9 +114,11 @@ def thermal_states(
         num_states, mean.shape[-2:], sampling, rms_angstrom, correlation_angstrom, rng
     )
     grid = np.indices(mean.shape[-2:])
-    states = np.stack([[_sample(layer, grid + field) for layer in mean] for field in fields])
-    states += mean - states.mean(axis=0)
-    return array_module(mean_object).asarray(states.astype(mean.dtype))
+    states = np.empty((num_states, *mean.shape), mean.dtype)
+    for z, layer in enumerate(mean):  # one slice after the other: in double precision they take much memory
+        warped = np.stack([_sample(layer, grid + field) for field in fields])
+        states[:, z] = warped + (layer - warped.mean(axis=0))
+    return array_module(mean_object).asarray(states)
 
 
 def _sample(image: np.ndarray, coordinates: np.ndarray) -> np.ndarray:

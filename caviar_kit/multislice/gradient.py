@@ -21,6 +21,7 @@ from caviar_kit.backend import array_module, default_threads
 from caviar_kit.multislice.instrument import Instrument
 from caviar_kit.multislice.loss import Loss
 from caviar_kit.multislice.model import MultisliceModel
+from caviar_kit.multislice.patterns import StreamedPatterns
 from caviar_kit.multislice.waves import Waves, ifft2
 from caviar_kit.multislice.workspace import Workspace
 
@@ -46,9 +47,10 @@ class Evaluator:
     ----------
     model : MultisliceModel
         Geometry and optics.
-    patterns : (positions, y, x) real array
+    patterns : (positions, y, x) real array, or StreamedPatterns
         Measured intensities as fractions of the beam, FFT order (zero frequency at pixel
-        (0, 0)). NumPy or CuPy: the array module of ``patterns`` is used throughout.
+        (0, 0)). NumPy or CuPy: the array module of ``patterns`` is used throughout. Those of
+        :class:`caviar_kit.multislice.StreamedPatterns` stay on disk; all are read once here, to be checked.
     loss : Loss
         Misfit per detector pixel.
     weights : (y, x) array or None
@@ -77,8 +79,8 @@ class Evaluator:
         threads: int | None = None,
     ) -> None:
         self.model, self.loss_function = model, loss
-        self.xp = array_module(patterns)
-        self.patterns = self._checked("patterns", patterns, (len(model.positions), *model.window))
+        self.xp = getattr(patterns, "xp", None) or array_module(patterns)
+        self.patterns = self._checked_patterns(patterns, (len(model.positions), *model.window))
         self.real_dtype = np.dtype(patterns.dtype)
         if self.real_dtype not in (np.float32, np.float64):
             raise TypeError(f"patterns must be float32 or float64, got {self.real_dtype}")
@@ -206,6 +208,15 @@ class Evaluator:
         return values if self.weights is None else values * self.weights
 
     # Checks --------------------------------------------------------------------------------
+
+    def _checked_patterns(self, patterns: Any, shape: tuple[int, ...]) -> Any:
+        if not isinstance(patterns, StreamedPatterns):
+            return self._checked("patterns", patterns, shape)
+        if patterns.shape != shape:
+            raise ValueError(f"patterns must have shape {shape} (…, y, x), got {patterns.shape}")
+        for position in range(len(patterns)):
+            self._checked(f"patterns[{position}]", patterns[position], shape[1:])
+        return patterns
 
     def _checked(self, name: str, array: Array, shape: tuple[int, ...]) -> Array:
         if array.shape != shape:

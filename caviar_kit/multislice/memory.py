@@ -9,33 +9,85 @@ from caviar_kit.multislice.settings import FitSettings
 
 __all__ = ["estimate_memory"]
 
+_SINGLE, _COMPLEX = 4, 8
+
 
 def estimate_memory(
-    model: MultisliceModel, settings: FitSettings, *, num_probes: int = 1, threads: int = 1
+    model: MultisliceModel,
+    settings: FitSettings,
+    *,
+    num_probes: int = 1,
+    threads: int = 1,
+    gpu: bool = False,
+    streamed: bool = False,
+    checkpoint: bool = False,
 ) -> dict[str, int]:
-    """Bytes that the parts of a single-precision fit need, and their "total".
+    """Bytes that a single-precision fit needs at its peak: of each part, on "host" and "device", "total".
 
     Parameters
     ----------
     model : MultisliceModel
         Geometry.
     settings : FitSettings
-        States, optimiser and its history.
+        States, optimiser and its history. Constraints may need more.
     num_probes : int
         Probe modes.
     threads : int
         CPU threads, each with its own waves and gradient; 1 on a GPU.
+    gpu : bool
+        Whether the fit runs there; the host then only holds the patterns before they are sent, the
+        result, and checkpoints while they are written.
+    streamed : bool
+        Whether patterns stay on disk.
+    checkpoint : bool
+        Whether checkpoints are written: on a GPU they pass through the host, on a CPU they cost nothing.
     """
-    single, double = 4, 8
     window = math.prod(model.window)
     pixels = settings.num_states * model.num_slices * math.prod(model.object_shape)
-    unknowns = pixels * (single if settings.object_type == "phase" else double)
-    vectors = 2 * settings.history + 5 if settings.optimizer == "lbfgs" else 6
-    waves = num_probes * settings.num_states * window * double
+    unknowns = _unknowns(settings, pixels, num_probes * window)
+    waves = num_probes * settings.num_states * window * _COMPLEX
+    threads = 1 if gpu else threads
     parts = {
-        "patterns": len(model.positions) * window * single,
-        "object and gradients": (2 + threads) * pixels * double,
-        "optimizer": vectors * unknowns,
-        "waves": threads * (model.num_slices + 1) * waves,
+        "patterns": 0 if streamed else len(model.positions) * window * _SINGLE,
+        "object and gradients": 2 * unknowns + _pass(settings, pixels, unknowns, threads),
+        "optimizer": _vectors(settings) * unknowns,
+        "waves": threads * (model.num_slices + gpu) * waves,
     }
-    return {**parts, "total": sum(parts.values())}
+    if gpu:
+        copies = _saved_vectors(settings) * unknowns if checkpoint else 0
+        parts["transform plans"] = (model.num_slices + 1) * waves
+        device = sum(parts.values())
+        parts["on the host"] = parts["patterns"] + pixels * _COMPLEX + copies
+    else:
+        device = 0
+    total = sum(parts.values())
+    return {**parts, "device": device, "host": total - device, "total": total}
+
+
+def _unknowns(settings: FitSettings, pixels: int, probe_pixels: int) -> int:
+    """Bytes of one vector of unknowns."""
+    size = pixels * (_SINGLE if settings.object_type == "phase" else _COMPLEX)
+    return size + (probe_pixels * _COMPLEX if "probe" in settings.refine else 0)
+
+
+def _pass(settings: FitSettings, pixels: int, unknowns: int, threads: int) -> int:
+    """The most that one evaluation of loss and gradient holds, or the update after it."""
+    if settings.object_type == "phase":
+        # phases, exp(iφ) and gradients of the threads; later the gradient in exp(iφ) becomes one in φ
+        return pixels * max(_SINGLE + _COMPLEX * (1 + threads), 2 * _COMPLEX + 3 * _SINGLE)
+    evaluation = pixels * _COMPLEX * max(1 + threads, 3)
+    return max(evaluation, 4 * unknowns) if settings.optimizer == "adam" else evaluation
+
+
+def _vectors(settings: FitSettings) -> int:
+    """Vectors that the optimiser keeps between and during evaluations."""
+    best = 1 if settings.held_out_fraction else 0
+    if settings.optimizer == "adam":
+        return 4 + best  # unknowns, mean, square, and the unknowns of the snapshot that was yielded
+    pairs = min(settings.history, max(stage.iterations for stage in settings.stages))
+    return 4 + 2 * pairs + best  # unknowns, gradient, direction, trial
+
+
+def _saved_vectors(settings: FitSettings) -> int:
+    """Vectors of a checkpoint."""
+    return _vectors(settings) - (1 if settings.optimizer == "adam" else 2)

@@ -42,6 +42,11 @@ class Step:
 class Optimizer(Protocol):
     """An iterator of steps whose state can be taken out and put back."""
 
+    @property
+    def vector(self) -> Array:
+        """Unknowns after the latest step."""
+        ...
+
     def __iter__(self) -> Iterator[Step]: ...
 
     def __next__(self) -> Step: ...
@@ -132,25 +137,26 @@ class LBFGS:
         found = _search(self._objective, self._vector, self._loss, slope, direction, self._max_trials)
         return None if found is None else (found[0] * direction, found[1], found[2])
 
+    @property
+    def vector(self) -> Array:
+        """Unknowns after the latest step; a new array at every step."""
+        return self._vector
+
     def state(self) -> dict[str, Array]:
         """Vector, gradient, pairs and counters after the latest step."""
-        pairs = list(self._pairs)
-        xp = array_module(self._vector)
-        empty = xp.zeros((0, self._vector.size), self._vector.dtype)
-        return {
-            "vector": self._vector,
-            "gradient": self._gradient,
-            "changes": xp.stack([change for change, _, _ in pairs]) if pairs else empty,
-            "differences": xp.stack([difference for _, difference, _ in pairs]) if pairs else empty,
-            "numbers": np.array([self._loss, self._iteration, self._finished, *(c for _, _, c in pairs)]),
-        }
+        numbers = [self._loss, self._iteration, self._finished, *(c for _, _, c in self._pairs)]
+        state = {"vector": self._vector, "gradient": self._gradient, "numbers": np.array(numbers)}
+        for n, (change, difference, _) in enumerate(self._pairs):  # apart: together they would be a copy
+            state |= {f"change {n}": change, f"difference {n}": difference}
+        return state
 
     def _restore(self, state: dict[str, Array], xp: Any) -> None:
         self._vector, self._gradient = xp.asarray(state["vector"]), xp.asarray(state["gradient"])
         loss, iteration, finished, *curvatures = (float(n) for n in state["numbers"])
         self._loss, self._iteration, self._finished = loss, int(iteration), bool(finished)
-        changes, differences = xp.asarray(state["changes"]), xp.asarray(state["differences"])
-        self._pairs.extend(zip(changes, differences, curvatures, strict=True))
+        for n, curvature in enumerate(curvatures):
+            change, difference = (xp.asarray(state[f"{name} {n}"]) for name in ("change", "difference"))
+            self._pairs.append((change, difference, curvature))
 
 
 class Adam:
@@ -227,12 +233,17 @@ class Adam:
         step = self._step_size / (1 - self._decay[0] ** self._update)
         self._vector = self._vector - step * self._mean / (root + floor)
 
+    @property
+    def vector(self) -> Array:
+        """Unknowns after the latest epoch; a new array at every update."""
+        return self._vector
+
     def state(self) -> dict[str, Array]:
         """Vector, running means and counters after the latest epoch."""
         return {
             "vector": self._vector,
-            "mean": self._mean,
-            "square": self._square,
+            "mean": self._mean.copy(),  # updated in place
+            "square": self._square.copy(),
             "numbers": np.array([self._update, self._epoch]),
         }
 
@@ -270,6 +281,7 @@ def _search(
     new_loss, gradient = objective.loss_and_gradient(vector + direction)
     if np.isfinite(new_loss) and new_loss <= loss + sufficient * slope:
         return 1.0, new_loss, gradient
+    del gradient  # as large as the object
     step = 1.0
     for _ in range(max_trials):
         # minimum of the parabola through loss, slope and the failed trial, kept within reason

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from typing import Any
 
@@ -19,7 +18,7 @@ from caviar_kit.multislice.probe_masks import aperture_mask, window_mask
 from caviar_kit.multislice.probe_model import FreeModes
 from caviar_kit.multislice.settings import FitSettings, Stage
 
-__all__ = ["check_start", "fingerprint", "make_unknowns", "split_positions", "thinned"]
+__all__ = ["check_start", "make_unknowns", "split_positions", "thinned"]
 
 Array = Any
 ABERRATIONS = ("C10", "C12", "C21", "C23", "C30")
@@ -86,12 +85,6 @@ def _probe_model(
     if settings.probe_window is not None:
         window = window_mask(model.window, settings.probe_window)
     return FreeModes(aperture, window)
-
-
-def fingerprint(settings: FitSettings, model: MultisliceModel) -> str:
-    """Hash of everything that decides what a fit does with its data."""
-    positions = hashlib.sha256(np.ascontiguousarray(model.positions).tobytes()).hexdigest()
-    return hashlib.sha256(f"{settings!r} {model!r} {positions}".encode()).hexdigest()
 
 
 def check_start(initial: Array, probe: Array, model: MultisliceModel, settings: FitSettings) -> None:

@@ -73,8 +73,9 @@ class FitSettings:
         Radius of the disc to which a refined probe is confined, as a fraction of half the window.
     optimizer : {"lbfgs", "adam"}
         L-BFGS over all positions, or Adam over random batches of ``batch_size``.
-    batch_size : int
-        Positions per update of Adam.
+    batch_size : int or "auto"
+        Positions per update of Adam. "auto" is an eighth of those fitted, 8 at least and 64 at most.
+        Memory does not depend on it: the waves are those of one position at a time.
     step_size : float
         Step of Adam [rad, for a phase object].
     history : int
@@ -111,7 +112,7 @@ class FitSettings:
     probe_aperture_mrad: float | None = None
     probe_window: float | None = None
     optimizer: str = "lbfgs"
-    batch_size: int = 32
+    batch_size: int | str = 32
     step_size: float = 0.01
     history: int = 20
     state_gain: float = 2.0
@@ -122,7 +123,11 @@ class FitSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("num_states", "batch_size", "history"):
+        if isinstance(self.batch_size, str):
+            validation.choice("batch_size", self.batch_size, ("auto",))
+        else:
+            validation.integer("batch_size", self.batch_size)
+        for name in ("num_states", "history"):
             validation.integer(name, getattr(self, name))
         for name in ("max_iter", "one_state_iter", "thinned_iter", "refine_after", "patience", "seed"):
             validation.integer(name, getattr(self, name), minimum=0)
@@ -171,6 +176,10 @@ class FitSettings:
         given = self.probe_aperture_mrad is not None or self.probe_window is not None
         if given and "probe" not in {*self.refine, *self.refine_first}:
             raise ValueError("probe_aperture_mrad and probe_window constrain a refined probe: refine 'probe'")
+
+    def batch(self, positions: int) -> int:
+        """Positions per update of Adam if so many are fitted."""
+        return min(64, max(8, positions // 8)) if isinstance(self.batch_size, str) else self.batch_size
 
     @property
     def stages(self) -> list[Stage]:

@@ -93,3 +93,11 @@ def test_the_object_comes_before_other_unknowns():
 def test_bad_settings_are_refused(changes, error, match):
     with pytest.raises(error, match=match):
         FitSettings(**changes)
+
+
+def test_automatic_batches_are_an_eighth_of_the_positions_within_limits():
+    auto = FitSettings(optimizer="adam", batch_size="auto")
+    assert [auto.batch(n) for n in (5, 100, 256, 10000)] == [8, 12, 32, 64]
+    assert FitSettings(batch_size=7).batch(1000) == 7
+    with pytest.raises(ValueError, match="batch_size must be one of 'auto'"):
+        FitSettings(batch_size="large")
