@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import fields
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +21,7 @@ from caviar_kit.multislice.instrument import Instrument
 from caviar_kit.multislice.loss import Loss
 from caviar_kit.multislice.model import MultisliceModel
 from caviar_kit.multislice.patterns import StreamedPatterns
+from caviar_kit.multislice.sums import GradientSums, LossSums
 from caviar_kit.multislice.waves import Waves, ifft2
 from caviar_kit.multislice.workspace import Workspace
 
@@ -121,7 +121,7 @@ class Evaluator:
             If an array has another shape or precision than model and data ask for.
         """
         waves = self._waves(transmission, probe, instrument)
-        return self._run(waves, positions, lambda: _Sums(self.real_dtype)).loss
+        return self._run(waves, positions, lambda: LossSums(self.real_dtype)).loss
 
     def loss_and_gradient(
         self,
@@ -142,7 +142,7 @@ class Evaluator:
             Where to differentiate besides; "slopes" and "thicknesses" need more Fourier transforms.
         """
         waves = self._waves(transmission, probe, instrument)
-        sums = self._run(waves, positions, lambda: _GradientSums(waves, frozenset(wanted)))
+        sums = self._run(waves, positions, lambda: GradientSums(waves, frozenset(wanted)))
         return Evaluation(sums.loss, sums.object, ifft2(sums.spectrum), sums.instrument)
 
     def intensities(
@@ -263,78 +263,3 @@ class Evaluator:
                 self.xp, modes, states, self.model.num_slices, self.model.window, self.dtype
             )
         return self._workspaces[key]
-
-
-class _Sums:
-    """What one worker adds up: the loss alone."""
-
-    differentiates = False
-
-    def __init__(self, dtype: np.dtype[Any]) -> None:
-        self.loss, self._real = 0.0, dtype.type
-
-    def add(self, other: Any) -> None:
-        """Take in what another worker summed."""
-        self.loss += other.loss
-
-    def divide(self, count: int) -> None:
-        """From the sum over positions to the mean."""
-        self.loss /= count
-
-
-class _GradientSums(_Sums):
-    """What one worker adds up: the loss and its gradients."""
-
-    differentiates = True
-
-    def __init__(self, waves: Waves, wanted: frozenset[str]) -> None:
-        super().__init__(waves.transmission.real.dtype)
-        self._waves, self._wanted = waves, wanted
-        self.object = waves.xp.zeros_like(waves.transmission)
-        self.spectrum = waves.xp.zeros_like(waves.spectrum)
-        now = waves.instrument
-        self.instrument = Instrument(
-            np.zeros_like(now.positions),
-            np.zeros_like(now.slopes),
-            np.zeros_like(now.thicknesses),
-            np.zeros_like(now.beam),
-            waves.xp.zeros(waves.model.window, self._real) if "background" in wanted else None,
-        )
-
-    def differentiate(self, workspace: Workspace, position: int, residual: Array) -> None:
-        """Add the gradient at a position, whose waves are in ``workspace``, from ∂L/∂pattern (y, x)."""
-        waves, gradient = self._waves, self.instrument
-        if gradient.background is not None:
-            gradient.background[...] += residual
-        beam = waves.instrument.beam[position]
-        if "beam" in self._wanted:
-            gradient.beam[position] += float((residual * workspace.intensity).sum(dtype=np.float64))
-        maps = None
-        if self._wanted & {"slopes", "thicknesses"}:
-            maps = [waves.xp.zeros_like(residual) for _ in gradient.thicknesses]
-        if beam != 1:
-            residual = residual * self._real(beam)
-        shifted = waves.to_probe(workspace, position, residual, self.object, maps)
-        self.spectrum += waves.unshifted(shifted, position)
-        if "positions" in self._wanted:
-            gradient.positions[position] += waves.position_gradient(shifted, position)
-        if maps is not None:
-            by_slope, by_thickness = waves.propagation.derivatives(position, maps)
-            gradient.slopes[position if len(gradient.slopes) > 1 else 0] += by_slope
-            gradient.thicknesses[...] += by_thickness
-
-    def add(self, other: Any) -> None:
-        """Take in what another worker summed."""
-        super().add(other)
-        for mine, others in zip(self._arrays(), other._arrays(), strict=True):
-            mine += others
-
-    def divide(self, count: int) -> None:
-        """From the sum over positions to the mean."""
-        super().divide(count)
-        for array in self._arrays():
-            array *= array.real.dtype.type(1 / count)
-
-    def _arrays(self) -> list[Array]:
-        parts = [getattr(self.instrument, f.name) for f in fields(Instrument)]
-        return [self.object, self.spectrum, *(part for part in parts if part is not None)]
