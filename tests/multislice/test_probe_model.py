@@ -196,7 +196,7 @@ def test_gradient_in_the_unknowns_agrees_with_finite_differences(kind):
     else:
         modes = FreeModes(**masks(SHAPE, kind))
         unknowns = modes.start(probe)
-    _, _, by_probe = engine.loss_and_gradient(objects, modes.modes(unknowns))
+    _, _, by_probe, _ = engine.loss_and_gradient(objects, modes.modes(unknowns))
     gradient = modes.gradient(unknowns, by_probe)
     assert gradient.shape == unknowns.shape and gradient.dtype == unknowns.dtype
     assert slope_error(lambda u: engine.loss(objects, modes.modes(u)), gradient, unknowns) <= 1e-7
@@ -212,7 +212,7 @@ def test_aberrations_are_recovered_from_patterns():
     engine = Evaluator(geometry, patterns, AmplitudeLoss(), threads=1)
 
     def objective(unknowns: np.ndarray) -> tuple[float, np.ndarray]:
-        value, _, by_probe = engine.loss_and_gradient(objects, lens.modes(unknowns))
+        value, _, by_probe, _ = engine.loss_and_gradient(objects, lens.modes(unknowns))
         return value, lens.gradient(unknowns, by_probe)
 
     start = lens.start(probe)
