@@ -6,6 +6,7 @@ a source of finite size; ``--every`` prints the figures on the way, too::
     python benchmarks/quality.py si-sigma9-coherent --states 1 --iterations 240 --frame 80
     python benchmarks/quality.py si-sigma9-md --preset tutorial --set state_gain=1 --every 35
     python benchmarks/quality.py si-sigma9-md-psc --modes 9 --source 0.47
+    python benchmarks/quality.py si-sigma9-md --atomicity 3e-5
 
 ``--set name=value`` changes any field of caviar_kit.multislice.FitSettings.
 """
@@ -16,11 +17,14 @@ import argparse
 import ast
 import json
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 import caviar_kit as ck
+from caviar_kit.multislice.penalties import Atomicity
+from caviar_kit.vibrations.phase import projected_phase
 
 
 def main() -> None:
@@ -29,23 +33,43 @@ def main() -> None:
     example = ck.load_example(options.example, options.preset)
     fit = example.fit_settings
     ptycho = prepare(example, options)
-    begin = time.perf_counter()
     one_state = fit.one_state_iter if options.one_state is None else options.one_state
-    steps = ptycho.iterate(
-        options.iterations or fit.max_iter, one_state_iter=one_state, **dict(map(setting, options.set))
-    )
+    settings = dict(map(setting, options.set))
+    steps = ptycho.iterate(options.iterations or fit.max_iter, one_state_iter=one_state, **settings)
+    seconds = follow(steps, ptycho, example, options, one_state)
+    if options.atomicity:
+        penalty = Atomicity(options.atomicity, found_atoms(ptycho), ptycho.sampling)
+        steps = ptycho.iterate(options.further, reset=False, constraints=penalty, **settings)
+        follow(steps, ptycho, example, options, 0, seconds)
+
+
+def follow(
+    steps: Iterator[Any],
+    ptycho: Any,
+    example: Any,
+    options: argparse.Namespace,
+    before: int,
+    seconds: float = 0.0,
+) -> float:
+    """Print figures at the end and every ``options.every`` iterations; returns the seconds of the fit."""
+    begin = time.perf_counter() - seconds
     for snapshot in steps:
+        done = snapshot.iteration - before
         last = snapshot.iteration == snapshot.total_iterations
-        due = (
-            options.every
-            and snapshot.stage != "one state"
-            and (snapshot.iteration - one_state) % options.every == 0
-        )
-        if last or due:
+        if last or (options.every and done > 0 and done % options.every == 0):
             seconds = time.perf_counter() - begin
             ptycho._store(snapshot)
             print(json.dumps({**choices(options), **figures(ptycho, example, seconds)}), flush=True)
-            begin += time.perf_counter() - begin - seconds  # measuring is not part of the fit
+            begin = time.perf_counter() - seconds  # measuring is not part of the fit
+    return seconds
+
+
+def found_atoms(ptycho: ck.MixedObjectMultislicePtychography) -> np.ndarray:
+    """Columns in the mean phase of the scanned field, (atoms, 2) [Å], in the object's frame."""
+    field, first = ptycho._scanned_field()
+    return ck.find_atoms(projected_phase(field).mean(axis=0), ptycho.sampling) + first * np.array(
+        ptycho.sampling
+    )
 
 
 def prepare(example: Any, options: argparse.Namespace) -> ck.MixedObjectMultislicePtychography:
@@ -117,6 +141,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--source", type=float, default=0.0, help="FWHM of the source [Å] in those modes")
     parser.add_argument("--object-type", default="phase")
     parser.add_argument("--every", type=int, default=0, help="print the figures every so many iterations")
+    parser.add_argument("--atomicity", type=float, default=0.0, help="weight, for iterations after the fit")
+    parser.add_argument("--further", type=int, default=15, help="how many of those")
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="fields of FitSettings")
     return parser.parse_args()
 
