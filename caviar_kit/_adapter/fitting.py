@@ -70,7 +70,8 @@ class Fitting(Parent):
         checkpoint : bool
             Whether checkpoints are to be written.
         **settings
-            As for :meth:`reconstruct`.
+            ``max_iter`` and further fields of :class:`caviar_kit.multislice.FitSettings`, as for
+            :meth:`reconstruct`.
 
         Returns
         -------

@@ -15,7 +15,9 @@ __all__ = [
     "check_aperture",
     "check_defocus",
     "check_preprocess_arguments",
+    "check_scan_rotation",
     "coherence",
+    "frame_shape",
     "object_padding",
     "object_states",
     "positions_mask",
@@ -84,6 +86,37 @@ def check_defocus(defocus: float) -> None:
     validation.number("defocus", defocus, minimum=-1e6, maximum=1e6, unit="Å")
     if 0 < abs(defocus) < 1e-3:
         raise ValueError(f"defocus={defocus:g}: did you mean angstrom? ({1e10 * defocus:g} Å if in metres)")
+
+
+def frame_shape(shape: Any, detector: tuple[int, int]) -> tuple[int, int]:
+    """``padded_diffraction_intensities_shape`` as two pixel counts (y, x), not below the ``detector``'s.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is something else.
+    """
+    name = "padded_diffraction_intensities_shape"
+    if not isinstance(shape, Collection) or len(shape) != 2:
+        raise TypeError(f"{name} must be a pair (y, x) [pixel], got {shape!r}")
+    height, width = (validation.integer(name, n) for n in shape)
+    if height < detector[0] or width < detector[1]:
+        raise ValueError(f"{name} must be at least {detector}, got {(height, width)}")
+    return height, width
+
+
+def check_scan_rotation(degrees: float | None, transpose: bool | None) -> None:
+    """Refuse a ``force_com_rotation`` that is no number, a ``force_com_transpose`` that is no boolean.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Then.
+    """
+    if degrees is not None:
+        validation.number("force_com_rotation", degrees, unit="degree")
+    if transpose is not None and not isinstance(transpose, (bool, np.bool_)):
+        raise TypeError(f"force_com_transpose must be True or False, got {transpose!r}")
 
 
 def positions_mask(mask: Any, scan_shape: tuple[int, ...]) -> np.ndarray | None:

@@ -92,6 +92,7 @@ class Preparation(Parent):
         if cube is None:
             raise ValueError("preprocess needs a datacube: give one on construction or use attach_datacube")
         inputs.check_preprocess_arguments(kwargs)
+        inputs.check_scan_rotation(force_com_rotation, force_com_transpose)
         kwargs.setdefault("max_batch_size", 64)  # else the parent shifts a probe for every position at once
         self._streaming = streaming_folder(cube.data, streaming)
         if self._streaming is not None:
@@ -110,8 +111,7 @@ class Preparation(Parent):
         nearest = (round(origin[0]), round(origin[1]))
         frame = DetectorFrame.around(detector, nearest)
         if padded_diffraction_intensities_shape is not None:
-            height, width = padded_diffraction_intensities_shape
-            frame = replace(frame, frame=(height, width))
+            frame = replace(frame, frame=inputs.frame_shape(padded_diffraction_intensities_shape, detector))
         self._detector_weights = np.fft.ifftshift(frame.embed(measured.astype(np.float32)))
         rest = [
             centre - pixel + n // 2 for centre, pixel, n in zip(origin, nearest, frame.frame, strict=True)
