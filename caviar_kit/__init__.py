@@ -34,14 +34,16 @@ _EXPORTS = {
     "measure": "caviar_kit.results",
 }
 _MODULES = {
+    "multislice": "caviar_kit.multislice",
     "plot": "caviar_kit.plotting",
     "simulation": "caviar_kit.simulation",
+    "vibrations": "caviar_kit.vibrations",
     "widgets": "caviar_kit.widgets",
 }
 
 if TYPE_CHECKING:
+    from caviar_kit import multislice, simulation, vibrations, widgets
     from caviar_kit import plotting as plot
-    from caviar_kit import simulation, widgets
     from caviar_kit.datasets import AtomicDisplacements, DisplacementCorrelations, ObjectEnsemble
     from caviar_kit.examples import load_example
     from caviar_kit.ptychography import MixedObjectMultislicePtychography
@@ -70,11 +72,13 @@ __all__ = [
     "load_result",
     "match_atoms",
     "measure",
+    "multislice",
     "plot",
     "read",
     "simulation",
     "subtract_offset",
     "track_atoms",
+    "vibrations",
     "widgets",
 ]
 

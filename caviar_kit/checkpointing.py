@@ -50,10 +50,11 @@ def run_with_checkpoints(
 
     Raises
     ------
-    ValueError
-        If ``path`` exists and is damaged, something else or of another fit, or its folder does not exist.
+    TypeError, ValueError
+        If ``path`` is no path, exists and is damaged, something else or of another fit, or its folder
+        does not exist.
     """
-    path = Path(path)
+    path = validation.path_like("checkpoint", path)
     validation.number("checkpoint_every", every_seconds, minimum=0, unit="s")
     if not path.parent.is_dir():
         raise ValueError(f"checkpoint={os.fspath(path)!r}: there is no folder {os.fspath(path.parent)!r}")

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from typing import Any, Self
 
 import numpy as np
-from tqdm import tqdm
 
 from caviar_kit import multislice, validation
 from caviar_kit._adapter import PARENT_VIEW, Py4DSTEMAdapter, inputs
-from caviar_kit.available_memory import require_memory
-from caviar_kit.backend import default_threads, resolve_device
 from caviar_kit.checkpointing import run_with_checkpoints
-from caviar_kit.illumination import unit_probe
-from caviar_kit.multislice.memory import estimate_memory
 from caviar_kit.physics import electron_wavelength
+from caviar_kit.progress import run_to_the_end
 
 __all__ = ["MixedObjectMultislicePtychography"]
 
@@ -103,22 +97,9 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
         self._fitted_object_type = validation.choice("object_type", object_type, ("complex", "phase"))
         self._engine_device = validation.choice("device", device, ("auto", "cpu", "gpu"))
         self._coherence = inputs.coherence(num_probes, source_fwhm_angstrom, defocus_fwhm_angstrom)
-        if semiangle_cutoff is not None:
-            hint = "was it given in radians?"
-            validation.number(
-                "semiangle_cutoff", semiangle_cutoff, minimum=0.5, maximum=200, unit="mrad", hint=hint
-            )
-        elif vacuum_probe_intensity is None and not any(
-            kwargs.get(name) is not None for name in ("initial_probe_guess", "semiangle_cutoff_pixels")
-        ):
-            raise ValueError("semiangle_cutoff [mrad] is needed unless vacuum_probe_intensity is given")
-        if vacuum_probe_intensity is not None:
-            validation.as_array("vacuum_probe_intensity", vacuum_probe_intensity, shape=(None, None))
-        validation.number("defocus", defocus, minimum=-1e6, maximum=1e6, unit="Å")
-        if 0 < abs(defocus) < 1e-3:
-            raise ValueError(
-                f"defocus={defocus:g}: did you mean angstrom? ({1e10 * defocus:g} Å if in metres)"
-            )
+        others = (kwargs.get("initial_probe_guess"), kwargs.get("semiangle_cutoff_pixels"))
+        inputs.check_aperture(semiangle_cutoff, vacuum_probe_intensity, others)
+        inputs.check_defocus(defocus)
         guess = kwargs.get("initial_object_guess")
         self._object_guess = None if guess is None else inputs.object_states(guess)
         self._probe_guess = kwargs.get("initial_probe_guess")
@@ -163,11 +144,10 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
         """
         self._require_preprocess()
         fit, start = self._fit_settings(max_iter, one_state_iter, reset, settings)
-        require_memory(self._estimate(fit, checkpoint is not None), resolve_device(self._engine_device), fit)
-        if reset:
-            self._forget_instrument()
-        evaluator, probe = self._evaluator(loss), self._starting_probe(reset)
-        start_of_fit = {"initial_object": start, "instrument": self._instrument}
+        self._require_memory(fit, checkpoint is not None)
+        evaluator = self._evaluator(loss, self._nominal_model() if reset else None)
+        probe = self._starting_probe(reset)
+        start_of_fit = {"initial_object": start, "instrument": None if reset else self._instrument}
         if checkpoint is None:
             steps = multislice.run(evaluator, probe, fit, **start_of_fit)
         else:
@@ -175,22 +155,7 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
                 evaluator, probe, fit, checkpoint, every_seconds=checkpoint_every, **start_of_fit
             )
         before = ([], []) if reset else (list(self.error_iterations), list(self.held_out_iterations))
-        return self._iterate(steps, *before)
-
-    def _iterate(
-        self, steps: Iterator[multislice.Snapshot], losses: list[float], held_out: list[float]
-    ) -> Iterator[multislice.Snapshot]:
-        """Pass the snapshots on; the last one complete becomes the result, however the fit ends."""
-        snapshot = None
-        try:
-            with closing(steps):  # type: ignore[type-var]
-                for snapshot in steps:
-                    self.error_iterations = [*losses, *snapshot.losses]
-                    self.held_out_iterations = [*held_out, *map(_or_nan, snapshot.held_out_losses)]
-                    yield snapshot
-        finally:
-            if snapshot is not None:
-                self._store(snapshot)
+        return self._iterate(steps, reset, *before)
 
     def reconstruct(
         self,
@@ -266,81 +231,8 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
         )
         if store_iterations:
             steps = self._storing(steps, reset)
-        with closing(steps), tqdm(disable=not progress_bar, unit="it", mininterval=0.5) as bar:  # type: ignore[type-var]
-            for snapshot in steps:
-                if bar.n == 0 and (done := snapshot.iteration) > 1 and progress_bar:
-                    bar.write(f"{checkpoint}: going on after iteration {done} of {snapshot.total_iterations}")
-                bar.total = snapshot.total_iterations
-                bar.set_description(snapshot.stage, refresh=False)
-                bar.set_postfix(loss=f"{snapshot.loss:.2e}", refresh=False)
-                bar.update(snapshot.iteration - bar.n)
+        run_to_the_end(steps, shown=progress_bar, checkpoint=checkpoint)
         return self
-
-    def _fit_settings(
-        self, max_iter: int, one_state_iter: int, reset: bool, settings: dict[str, Any]
-    ) -> tuple[multislice.FitSettings, Any]:
-        allowed = set(multislice.FitSettings.__dataclass_fields__) - {
-            "num_states",
-            "max_iter",
-            "one_state_iter",
-        }
-        if unknown := sorted(set(settings) - allowed):
-            raise TypeError(f"unknown setting {', '.join(unknown)}; allowed are {', '.join(sorted(allowed))}")
-        start = self._object_guess if reset else self._object
-        defaults: dict[str, Any] = {"seed": self._seed, "object_type": self._fitted_object_type}
-        if start is not None:
-            defaults["refine_after"] = 0  # there is something to see
-        fit = multislice.FitSettings(
-            num_states=self._num_object_states,
-            max_iter=max_iter,
-            one_state_iter=one_state_iter if reset else 0,
-            **{**defaults, **settings},
-        )
-        return fit, start
-
-    def _starting_probe(self, reset: bool) -> np.ndarray:
-        return unit_probe(self._probe_initial) if reset else self._unit_probe
-
-    def _require_preprocess(self) -> None:
-        if not getattr(self, "_preprocessed", False):
-            raise ValueError("run preprocess() first")
-
-    # What users ask for --------------------------------------------------------------------
-
-    def estimate_memory(self, *, checkpoint: bool = False, **settings: Any) -> dict[str, int]:
-        """Bytes that ``reconstruct`` would take beside the data cube; after preprocess.
-
-        Parameters
-        ----------
-        checkpoint : bool
-            Whether checkpoints are to be written.
-        **settings
-            As for :meth:`reconstruct`.
-
-        Returns
-        -------
-        dict
-            Of each part; on "host" and GPU "device"; their "total".
-        """
-        self._require_preprocess()
-        fit, _ = self._fit_settings(settings.pop("max_iter", 100), 1, True, settings)
-        estimate = self._estimate(fit, checkpoint)
-        held = int(self._amplitudes.nbytes) if self._streaming is None else 0
-        sums = {"host": estimate["host"] + held, "total": estimate["total"] + held}
-        return {**estimate, "amplitudes that py4DSTEM keeps": held, **sums}
-
-    def _estimate(self, fit: multislice.FitSettings, checkpoint: bool) -> dict[str, int]:
-        """What a fit takes beside what is taken already."""
-        gpu = resolve_device(self._engine_device) is not np
-        return estimate_memory(
-            self._model,
-            fit,
-            num_probes=len(self._unit_probe),
-            threads=default_threads(),
-            gpu=gpu,
-            streamed=self._streaming is not None,
-            checkpoint=checkpoint,
-        )
 
     def visualize(
         self, *, states: Sequence[int] | None = None, state: int | None = None, **kwargs: Any
@@ -372,7 +264,3 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
         watched = not np.isnan(self.held_out_iterations).all()
         plotting.loss(self.error_iterations, held_out=self.held_out_iterations if watched else None)
         return self
-
-
-def _or_nan(loss: float | None) -> float:
-    return math.nan if loss is None else loss

@@ -9,6 +9,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from caviar_kit import validation
 from caviar_kit._py4dstem import import_py4dstem
 from caviar_kit.npz import read_npz
 
@@ -40,11 +41,9 @@ def read(path: str | os.PathLike[str], datapath: str | None = None) -> Any:
         If it is truncated or damaged, of another kind, written by a newer version, holds a class that
         nobody here knows, or has no ``datapath``; the file is left as it is.
     """
-    if not isinstance(path, (str, os.PathLike)):
-        raise TypeError(f"path must be a text or a Path, got {type(path).__name__}")
+    file = validation.path_like("path", path)
     if datapath is not None and not isinstance(datapath, str):
         raise TypeError(f"datapath must be a text, got {type(datapath).__name__}")
-    file = Path(path)
     if not file.exists():
         raise FileNotFoundError(f"there is no file {file}")
     if file.is_dir():

@@ -9,6 +9,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from caviar_kit import validation
 from caviar_kit.detector import DetectorFrame
 
 __all__ = ["embed_on_disk", "streaming_folder"]
@@ -26,16 +27,17 @@ def streaming_folder(data: Any, streaming: bool | str | os.PathLike[str] | None)
 
     Raises
     ------
-    ValueError
-        If there is no such folder.
+    TypeError, ValueError
+        If it is something else, or there is no such folder.
     """
     if streaming is None:
         streaming = isinstance(data, (h5py.Dataset, np.memmap))
     if isinstance(streaming, bool):
         return tempfile.gettempdir() if streaming else None
-    if not os.path.isdir(streaming):
-        raise ValueError(f"streaming={os.fspath(streaming)!r}: there is no such folder")
-    return os.fspath(streaming)
+    folder = os.fspath(validation.path_like("streaming", streaming))
+    if not os.path.isdir(folder):
+        raise ValueError(f"streaming={folder!r}: there is no such folder")
+    return folder
 
 
 def embed_on_disk(data: Any, frame: DetectorFrame, measured: np.ndarray, folder: str) -> np.memmap:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Collection
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-__all__ = ["as_array", "choice", "integer", "number"]
+__all__ = ["as_array", "choice", "integer", "number", "path_like"]
 
 
 def number(
@@ -74,6 +76,19 @@ def choice(name: str, value: Any, allowed: Collection[str]) -> str:
     if not isinstance(value, str) or value not in allowed:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
     return value
+
+
+def path_like(name: str, value: Any) -> Path:
+    """Return ``value`` as a Path.
+
+    Raises
+    ------
+    TypeError
+        If it is neither a text nor a path.
+    """
+    if not isinstance(value, (str, os.PathLike)):
+        raise TypeError(f"{name} must be a text or a Path, got {_show(value)}")
+    return Path(value)
 
 
 def as_array(

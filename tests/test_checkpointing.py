@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from caviar_kit.checkpointing import run_with_checkpoints
-from caviar_kit.multislice import FitSettings, run
+from caviar_kit.multislice import FitSettings, load_checkpoint, run
 from caviar_kit.npz import write_npz
 from tests.multislice.problems import aperture, evaluator, model
 from tests.processes import ROOT
@@ -93,6 +93,10 @@ def test_files_of_another_fit_and_useless_paths_are_refused(tmp_path):
         fit(tmp_path / "none" / "fit.npz")
     with pytest.raises(ValueError, match="must name a file"):
         fit(tmp_path)
+    with pytest.raises(TypeError, match="checkpoint must be a text or a Path, got 3"):
+        fit(3)
+    with pytest.raises(TypeError, match="path must be a text or a Path, got 3"):
+        load_checkpoint(3)
     with pytest.raises(ValueError, match="checkpoint_every"):
         fit(path, every_seconds=-1)
 

@@ -225,13 +225,14 @@ def test_memory_estimate_grows_with_states_and_too_much_is_refused(data):
 
 @pytest.mark.parametrize(("place", "cure"), [("host", "or crop the scan$"), ("device", "device='cpu'")])
 def test_a_fit_that_does_not_fit_in_what_is_free_is_refused(data, monkeypatch, place, cure):
-    from caviar_kit import available_memory, ptychography
+    from caviar_kit import available_memory
+    from caviar_kit._adapter import fitting
 
     ptycho = prepare(data)
     estimate = {"host": 2**30, "device": 2**30, "total": 2**31}
-    monkeypatch.setattr(ptychography, "estimate_memory", lambda *args, **kwargs: estimate)
+    monkeypatch.setattr(fitting, "estimate_memory", lambda *args, **kwargs: estimate)
     fake = type("cupy", (), {"__name__": "cupy"})
-    monkeypatch.setattr(ptychography, "resolve_device", lambda device: fake if place == "device" else np)
+    monkeypatch.setattr(fitting, "resolve_device", lambda device: fake if place == "device" else np)
     free = {"host": 2**31, "device": 2**31, place: 2**29}
     monkeypatch.setattr(
         available_memory, "available_memory", lambda xp: free["host" if xp is np else "device"]

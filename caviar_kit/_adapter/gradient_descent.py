@@ -137,6 +137,9 @@ class GradientDescent(Parent):
         _check_settings(settings)
         ours = {name: settings.pop(name) for name in _OURS & set(settings)}
         fit, start = self._fit_settings(max_iter, one_state_iter, reset, {"refine_after": 0, **ours})
+        if set(fit.refine) - {"probe"}:
+            raise ValueError(f"method='gd' can refine ('probe',) only, got {tuple(fit.refine)!r}")
+        _check_memory(self._model, fit.num_states * len(self._probe), settings.get("max_batch_size"))
         if reset:
             self.error_iterations, self._probe = [], self._probe_initial.copy()
             self.held_out_iterations = []
@@ -144,11 +147,8 @@ class GradientDescent(Parent):
             self._positions_px = self._positions_px_initial.copy()
             for name in {"object_iterations", "probe_iterations"} & set(vars(self)):
                 delattr(self, name)
-        _check_memory(self._model, fit.num_states * len(self._probe), settings.get("max_batch_size"))
         self._object = self._object_initial.copy() if start is None else start.copy()
         model, rng = make_object_model(fit.object_type), np.random.default_rng(fit.seed)
-        if set(fit.refine) - {"probe"}:
-            raise ValueError(f"method='gd' can refine ('probe',) only, got {tuple(fit.refine)!r}")
         for stage in fit.stages:
             if len(self._object) != stage.states:
                 unknowns = thermal_states(

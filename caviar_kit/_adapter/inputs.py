@@ -12,7 +12,12 @@ from caviar_kit import validation
 from caviar_kit._adapter.parent import Parent
 
 __all__ = [
+    "check_aperture",
+    "check_defocus",
     "check_preprocess_arguments",
+    "check_scan_rotation",
+    "coherence",
+    "frame_shape",
     "object_padding",
     "object_states",
     "positions_mask",
@@ -51,6 +56,67 @@ def check_preprocess_arguments(arguments: dict[str, Any]) -> None:
             raise ValueError(f"{name} is not supported: {cure}")
     if not arguments.get("store_initial_arrays", True):
         raise ValueError("store_initial_arrays=False is not supported: every fit starts from them")
+
+
+def check_aperture(semiangle: float | None, vacuum: Any, others: Sequence[Any]) -> None:
+    """Refuse an unusable convergence semi-angle [mrad] or vacuum pattern, or none of these and the others.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the probe's aperture is not known from them.
+    """
+    if semiangle is not None:
+        hint = "was it given in radians?"
+        validation.number("semiangle_cutoff", semiangle, minimum=0.5, maximum=200, unit="mrad", hint=hint)
+    elif vacuum is None and all(other is None for other in others):
+        raise ValueError("semiangle_cutoff [mrad] is needed unless vacuum_probe_intensity is given")
+    if vacuum is not None:
+        validation.as_array("vacuum_probe_intensity", vacuum, shape=(None, None))
+
+
+def check_defocus(defocus: float) -> None:
+    """Refuse a defocus [Å] that is not a number or looks as if it were in metres.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Then.
+    """
+    validation.number("defocus", defocus, minimum=-1e6, maximum=1e6, unit="Å")
+    if 0 < abs(defocus) < 1e-3:
+        raise ValueError(f"defocus={defocus:g}: did you mean angstrom? ({1e10 * defocus:g} Å if in metres)")
+
+
+def frame_shape(shape: Any, detector: tuple[int, int]) -> tuple[int, int]:
+    """``padded_diffraction_intensities_shape`` as two pixel counts (y, x), not below the ``detector``'s.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is something else.
+    """
+    name = "padded_diffraction_intensities_shape"
+    if not isinstance(shape, Collection) or len(shape) != 2:
+        raise TypeError(f"{name} must be a pair (y, x) [pixel], got {shape!r}")
+    height, width = (validation.integer(name, n) for n in shape)
+    if height < detector[0] or width < detector[1]:
+        raise ValueError(f"{name} must be at least {detector}, got {(height, width)}")
+    return height, width
+
+
+def check_scan_rotation(degrees: float | None, transpose: bool | None) -> None:
+    """Refuse a ``force_com_rotation`` that is no number, a ``force_com_transpose`` that is no boolean.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Then.
+    """
+    if degrees is not None:
+        validation.number("force_com_rotation", degrees, unit="degree")
+    if transpose is not None and not isinstance(transpose, (bool, np.bool_)):
+        raise TypeError(f"force_com_transpose must be True or False, got {transpose!r}")
 
 
 def positions_mask(mask: Any, scan_shape: tuple[int, ...]) -> np.ndarray | None:

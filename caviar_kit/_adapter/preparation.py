@@ -1,4 +1,4 @@
-"""Preparation by py4DSTEM: what it prepares is checked and handed to the engine, results come back."""
+"""Preparation by py4DSTEM, checked, with data and probe made in the kit's own way."""
 
 from __future__ import annotations
 
@@ -12,15 +12,12 @@ from typing import Any, Self
 import numpy as np
 import scipy.fft
 
-from caviar_kit import multislice, validation
+from caviar_kit import validation
 from caviar_kit._adapter import inputs
 from caviar_kit._adapter.parent import ComplexProbe, Parent
 from caviar_kit._py4dstem import datacube as make_datacube
-from caviar_kit.backend import resolve_device, to_numpy
 from caviar_kit.detector import DetectorFrame, check_patterns, find_origin, mean_pattern
 from caviar_kit.illumination import check_illumination, probe_modes, unit_probe
-from caviar_kit.multislice.loss import make_loss
-from caviar_kit.multislice.probe_modes import occupations, orthogonalise
 from caviar_kit.physics import electron_wavelength
 from caviar_kit.streaming import embed_on_disk, streaming_folder
 
@@ -34,7 +31,6 @@ class Preparation(Parent):
     _probe: Any
     _vacuum_probe_intensity: Any
     _object_padding_px: Any
-    _engine_device: str
     _object_guess: np.ndarray | None
     _coherence: dict[str, Any]
     _probe_guess: np.ndarray | None
@@ -42,8 +38,6 @@ class Preparation(Parent):
     _positions_guess: np.ndarray | None
     _positions_mask: Any
     _streaming: str | None
-
-    # Preparation ---------------------------------------------------------------------------
 
     def preprocess(
         self,
@@ -98,6 +92,7 @@ class Preparation(Parent):
         if cube is None:
             raise ValueError("preprocess needs a datacube: give one on construction or use attach_datacube")
         inputs.check_preprocess_arguments(kwargs)
+        inputs.check_scan_rotation(force_com_rotation, force_com_transpose)
         kwargs.setdefault("max_batch_size", 64)  # else the parent shifts a probe for every position at once
         self._streaming = streaming_folder(cube.data, streaming)
         if self._streaming is not None:
@@ -116,8 +111,7 @@ class Preparation(Parent):
         nearest = (round(origin[0]), round(origin[1]))
         frame = DetectorFrame.around(detector, nearest)
         if padded_diffraction_intensities_shape is not None:
-            height, width = padded_diffraction_intensities_shape
-            frame = replace(frame, frame=(height, width))
+            frame = replace(frame, frame=inputs.frame_shape(padded_diffraction_intensities_shape, detector))
         self._detector_weights = np.fft.ifftshift(frame.embed(measured.astype(np.float32)))
         rest = [
             centre - pixel + n // 2 for centre, pixel, n in zip(origin, nearest, frame.frame, strict=True)
@@ -274,70 +268,3 @@ class Preparation(Parent):
             )
         scale = np.float32(math.sqrt(mean_intensity / math.prod(centred.shape[-2:])))
         return np.fft.ifftshift(centred, axes=(-2, -1)) * scale
-
-    # The hand-over to the engine -----------------------------------------------------------
-
-    def _make_model(self) -> multislice.MultisliceModel:
-        return multislice.MultisliceModel(
-            window=self._amplitudes.shape[-2:],
-            sampling=self.sampling,
-            wavelength=electron_wavelength(self._energy),
-            thicknesses=tuple(float(t) for t in self._slice_thicknesses),
-            positions=np.round(
-                to_numpy(self._positions_px).astype(float), 4
-            ),  # float32 noise, no ramps for it
-            object_shape=(int(self._object_shape[0]), int(self._object_shape[1])),
-            tilt_mrad=(float(self._theta_x), float(self._theta_y)),
-        )
-
-    def _evaluator(self, loss: str) -> multislice.Evaluator:
-        xp = resolve_device(self._engine_device)
-        beam = self._beam if self._beam is not None else self._mean_diffraction_intensity
-        patterns: Any
-        if self._streaming is None:
-            patterns = np.square(self._amplitudes, dtype=np.float32)
-            patterns /= np.float32(beam)
-            patterns = xp.asarray(patterns)
-        else:
-            amplitudes = self._amplitudes
-            patterns = multislice.StreamedPatterns(
-                lambda n: np.square(amplitudes[n], dtype=np.float32) / np.float32(beam),
-                amplitudes.shape,
-                xp=xp,
-            )
-        weights = None if self._detector_weights.all() else self._detector_weights
-        return multislice.Evaluator(
-            self._model,
-            patterns,
-            make_loss(loss),
-            weights=None if weights is None else xp.asarray(weights),
-        )
-
-    def _store(self, snapshot: multislice.Snapshot) -> None:
-        """Write the engine's result to the places where py4DSTEM keeps its own."""
-        self._object = to_numpy(snapshot.object)
-        probe = to_numpy(snapshot.probe)
-        if len(probe) > 1 and not np.array_equal(probe, self._unit_probe):
-            probe = orthogonalise(probe)
-        self._unit_probe = probe
-        window = math.prod(self._unit_probe.shape[-2:])
-        scale = math.sqrt(self._mean_diffraction_intensity / window)
-        self._probe = np.fft.ifftshift(self._unit_probe, axes=(-2, -1)) * np.float32(scale)
-        self.object, self.probe = self._object, self.probe_centered
-        self.error = snapshot.loss
-
-    @property
-    def scan_positions_angstrom(self) -> np.ndarray:
-        """Scan positions (positions, 2), y then x [Å]; pixel (0, 0) of ``object`` is the origin."""
-        return np.round(to_numpy(self._positions_px).astype(float), 4) * np.array(self.sampling)
-
-    @property
-    def probe_occupations(self) -> np.ndarray:
-        """Fraction of the beam in each probe mode; they sum to 1."""
-        return occupations(self._unit_probe)
-
-    def _scanned_field(self) -> tuple[np.ndarray, np.ndarray]:
-        """The object where probes were placed, and the pixel (y, x) at which that begins."""
-        pixels = self.scan_positions_angstrom / np.array(self.sampling)
-        first, last = np.floor(pixels.min(axis=0)).astype(int), np.ceil(pixels.max(axis=0)).astype(int) + 1
-        return self._object[..., first[0] : last[0], first[1] : last[1]], first

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from caviar_kit import multislice
-from caviar_kit._adapter.preparation import Preparation
+from caviar_kit._adapter.handover import Handover
 from caviar_kit._saved import SavedReconstruction
 from caviar_kit.backend import to_numpy
 
 __all__ = ["Refined"]
 
 
-class Refined(SavedReconstruction, Preparation):
+class Refined(SavedReconstruction, Handover):
     """The refined instrument: kept, shown, saved, and where the next fit begins."""
 
     _instrument: multislice.Instrument | None = None
@@ -50,9 +50,8 @@ class Refined(SavedReconstruction, Preparation):
 
     def _forget_instrument(self) -> None:
         """Back to the instrument as calibrated."""
-        self._instrument = None
+        self._instrument, self._model = None, self._nominal_model()
         self._positions_px = self._positions_px_initial.copy()
-        self._model = self._make_model()
 
     def _forget_results(self) -> None:
         super()._forget_results()

@@ -10,20 +10,44 @@ from caviar_kit.multislice.gradient import Evaluation, Evaluator
 from caviar_kit.multislice.instrument import Instrument
 from caviar_kit.multislice.loss import AmplitudeLoss, PoissonLoss
 from caviar_kit.multislice.model import MultisliceModel
+from caviar_kit.multislice.partial_coherence import CoherentModes, partially_coherent_modes
 from caviar_kit.multislice.patterns import StreamedPatterns
+from caviar_kit.multislice.penalties import (
+    Atomicity,
+    Departure,
+    Positivity,
+    StateVariance,
+    TotalVariation,
+)
+from caviar_kit.multislice.probe_modes import hermite_modes, occupations, orthogonalise
+from caviar_kit.multislice.projections import Chain, IdenticalSlices, LowPass, MissingWedge
 from caviar_kit.multislice.settings import FitSettings
 
 __all__ = [
     "AmplitudeLoss",
+    "Atomicity",
+    "Chain",
     "Checkpoint",
+    "CoherentModes",
+    "Departure",
     "Evaluation",
     "Evaluator",
     "FitSettings",
+    "IdenticalSlices",
     "Instrument",
+    "LowPass",
+    "MissingWedge",
     "MultisliceModel",
     "PoissonLoss",
+    "Positivity",
     "Snapshot",
+    "StateVariance",
     "StreamedPatterns",
+    "TotalVariation",
+    "hermite_modes",
     "load_checkpoint",
+    "occupations",
+    "orthogonalise",
+    "partially_coherent_modes",
     "run",
 ]

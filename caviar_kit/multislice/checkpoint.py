@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from caviar_kit import validation
 from caviar_kit.backend import to_numpy
 from caviar_kit.multislice.instrument import Instrument
 from caviar_kit.npz import read_npz, write_npz
@@ -68,10 +69,12 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     ------
     FileNotFoundError
         If there is no such file.
-    ValueError
-        If it is damaged, of another kind or of a newer version.
+    TypeError, ValueError
+        If ``path`` is no path, or the file is damaged, of another kind or of a newer version.
     """
-    arrays = read_npz(path, ["version", "fingerprint", "progress", "probe"], others=True)
+    arrays = read_npz(
+        validation.path_like("path", path), ["version", "fingerprint", "progress", "probe"], others=True
+    )
     try:
         version = int(arrays["version"])
         if version <= _VERSION:

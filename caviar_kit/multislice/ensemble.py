@@ -89,7 +89,7 @@ def thermal_states(
     sampling : (y, x)
         Pixel size [Å].
     rms_angstrom : float
-        Displacement per axis [Å], of the order of the expected thermal one.
+        Displacement per axis [Å]; less than the thermal one will do, it only has to tell states apart.
     correlation_angstrom : float or sequence of float
         Smoothness of the displacement field [Å], below a bond length.
     rng : numpy.random.Generator

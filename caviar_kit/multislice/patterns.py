@@ -48,6 +48,8 @@ class StreamedPatterns:
             raise TypeError(f"read must be a function of the position, got {type(read).__name__}")
         if np.shape(shape) != (3,):
             raise ValueError(f"shape must be (positions, y, x), got {shape!r}")
+        if np.dtype(dtype) not in (np.float32, np.float64):
+            raise ValueError(f"dtype must be float32 or float64, got {np.dtype(dtype)}")
         positions, height, width = (validation.integer("shape", n) for n in shape)
         self.shape, self.dtype, self.xp = (positions, height, width), np.dtype(dtype), xp
         self._read, self._lock = read, threading.Lock()

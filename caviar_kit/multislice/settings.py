@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -207,6 +207,8 @@ class FitSettings:
 
 
 def _names(argument: str, value: str | Sequence[str]) -> tuple[str, ...]:
+    if not isinstance(value, Iterable):
+        raise TypeError(f"{argument} must be a name or a sequence of names, got {value!r}")
     names = (value,) if isinstance(value, str) else tuple(value)
     for name in names:
         validation.choice(argument, name, REFINABLE)
@@ -216,9 +218,7 @@ def _names(argument: str, value: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def _constraints(value: Any) -> tuple[Any, ...]:
-    constraints = (
-        (value,) if hasattr(value, "forward") or hasattr(value, "value_and_gradient") else tuple(value)
-    )
+    constraints = tuple(value) if isinstance(value, Iterable) else (value,)
     for constraint in constraints:
         if not (hasattr(constraint, "forward") or hasattr(constraint, "value_and_gradient")):
             raise TypeError(

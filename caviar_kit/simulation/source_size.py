@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from caviar_kit import validation
 from caviar_kit._py4dstem import import_py4dstem
 from caviar_kit.simulation.experiment import Experiment, source_width
 
@@ -34,7 +35,8 @@ _ROUNDING = 1e-6
 
 def gaussian_weights(fwhm_angstrom: float, step_angstrom: float) -> np.ndarray:
     """Weights of -n … n steps [Å] from the centre, at least 3 rms widths far; their sum is 1."""
-    sigma = fwhm_angstrom / _SIGMAS_PER_FWHM
+    sigma = source_width(fwhm_angstrom) / _SIGMAS_PER_FWHM
+    validation.number("step_angstrom", step_angstrom, minimum=0, open_minimum=True, unit="Å")
     if sigma == 0:
         return np.ones(1)
     reach = math.ceil(_REACH * sigma / step_angstrom - _ROUNDING)

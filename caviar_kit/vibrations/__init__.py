@@ -8,6 +8,7 @@ pixel (0, 0) is the origin of coordinates.
 
 from caviar_kit.vibrations.atoms import find_atoms, track_atoms
 from caviar_kit.vibrations.correlations import displacements, greens_tensor
+from caviar_kit.vibrations.matching import match_atoms
 from caviar_kit.vibrations.offset import correlation_offset, subtract_offset
 from caviar_kit.vibrations.phase import projected_phase
 from caviar_kit.vibrations.shells import NeighbourShells, neighbour_shells
@@ -22,6 +23,7 @@ __all__ = [
     "displacements",
     "find_atoms",
     "greens_tensor",
+    "match_atoms",
     "neighbour_shells",
     "projected_phase",
     "subtract_offset",

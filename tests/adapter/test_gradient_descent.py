@@ -26,6 +26,11 @@ def single():
     return planted(1, num_object_states=1)
 
 
+@pytest.fixture(scope="module")
+def fitted(single):
+    return single[0].reconstruct(1, **QUIET)
+
+
 def forward(ptycho, obj):
     """Overlap arguments and result of the parent's forward operator, all positions."""
     rows, columns = ptycho._extract_vectorized_patch_indices(ptycho._positions_px)
@@ -193,18 +198,20 @@ def test_masked_pixels_do_not_matter(single):
         ({"max_iter": -1}, ValueError, "max_iter"),
     ],
 )
-def test_it_refuses(single, settings, error, message):
+def test_it_refuses_and_leaves_the_result_alone(fitted, settings, error, message):
     with pytest.raises(error, match=message):
-        single[0].reconstruct(**{"max_iter": 1, **QUIET, **settings})
+        fitted.reconstruct(**{"max_iter": 1, **QUIET, **settings})
+    assert len(fitted.error_iterations) == 1
 
 
-def test_waves_that_do_not_fit_the_memory_are_refused(single, monkeypatch):
+def test_waves_that_do_not_fit_the_memory_are_refused(fitted, monkeypatch):
     from caviar_kit._adapter import gradient_descent
 
     monkeypatch.setattr(gradient_descent.os, "sysconf", {"SC_PHYS_PAGES": 2, "SC_PAGE_SIZE": 2**20}.get)
     with pytest.raises(ValueError, match="give a smaller max_batch_size"):
-        single[0].reconstruct(1, **QUIET)
-    single[0].reconstruct(1, max_batch_size=5, **QUIET)
+        fitted.reconstruct(2, **QUIET)
+    assert len(fitted.error_iterations) == 1
+    fitted.reconstruct(1, max_batch_size=5, **QUIET)
 
 
 def test_methods_have_names_and_projection_sets_are_refused(single):

@@ -223,6 +223,13 @@ def test_the_parents_figures_can_be_asked_for():
     ("changes", "options", "error", "message"),
     [
         ({}, {"force_com_rotatoin": 3}, TypeError, "unknown argument force_com_rotatoin"),
+        ({}, {"padded_diffraction_intensities_shape": 32}, TypeError, r"must be a pair \(y, x\)"),
+        ({}, {"padded_diffraction_intensities_shape": (32, 32.5)}, TypeError, "shape must be an integer"),
+        ({}, {"padded_diffraction_intensities_shape": (8, 32)}, ValueError, "must be at least"),
+        ({}, {"force_com_rotation": np.nan}, ValueError, "force_com_rotation must be finite"),
+        ({}, {"force_com_rotation": "3"}, TypeError, "force_com_rotation must be a number"),
+        ({}, {"force_com_transpose": "yes"}, TypeError, "force_com_transpose must be True or False"),
+        ({}, {"streaming": 3}, TypeError, "streaming must be a text or a Path, got 3"),
         ({}, {"device": "gpu"}, ValueError, "give device to the constructor"),
         ({}, {"in_place_datacube_modification": True}, ValueError, "never changed"),
         ({}, {"store_initial_arrays": False}, ValueError, "every fit starts from them"),

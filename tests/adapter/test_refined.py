@@ -11,7 +11,7 @@ import pytest
 from matplotlib import pyplot as plt
 
 import caviar_kit as ck
-from caviar_kit.multislice import Instrument
+from caviar_kit.multislice import Evaluator, Instrument
 from tests.adapter.problems import SAME_FRAME, SCAN, WINDOW, build, geometry, planted_object
 
 ONE = {"num_object_states": 1}
@@ -84,6 +84,33 @@ def test_reset_begins_with_the_nominal_instrument(patterns):
     fit.reconstruct(8, refine=("positions", "beam"), **QUIET)
     assert fit.error_iterations == first
     fit.preprocess(**SAME_FRAME)
+    np.testing.assert_array_equal(fit.instrument.beam, 1)
+
+
+def interrupted(self, *args, **kwargs):
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("ending", ["interrupted", "refused", "never begun"])
+def test_a_reset_that_comes_to_nothing_keeps_the_refined_instrument(patterns, tmp_path, monkeypatch, ending):
+    fit = prepared(patterns).reconstruct(8, refine=("positions", "beam"), **QUIET)
+    found, places = fit.instrument, fit.scan_positions_angstrom
+    loss = fit._evaluator("amplitude").loss(fit.object, fit._unit_probe, instrument=found)
+    if ending == "interrupted":
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(Evaluator, "loss_and_gradient", interrupted)
+            fit.reconstruct(8, **QUIET)
+    elif ending == "refused":
+        (tmp_path / "fit.npz").write_bytes(b"no checkpoint")
+        with pytest.raises(ValueError, match="fit.npz"):
+            fit.reconstruct(8, checkpoint=tmp_path / "fit.npz", **QUIET)
+    else:
+        fit.iterate(8)
+    assert fit.instrument is found
+    np.testing.assert_array_equal(fit.scan_positions_angstrom, places)
+    assert fit._evaluator("amplitude").loss(fit.object, fit._unit_probe, instrument=fit.instrument) == loss
+    next(fit.iterate(8))  # and one that begins starts from the nominal scan
+    np.testing.assert_array_equal(fit.scan_positions_angstrom, prepared(patterns).scan_positions_angstrom)
     np.testing.assert_array_equal(fit.instrument.beam, 1)
 
 

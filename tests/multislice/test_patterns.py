@@ -66,6 +66,8 @@ def test_shapes_are_checked(dataset):
         StreamedPatterns.from_array(dataset[0])
     with pytest.raises(ValueError, match=r"shape must be \(positions, y, x\)"):
         StreamedPatterns(lambda n: dataset[n], (12, 15))
+    with pytest.raises(ValueError, match="dtype must be float32 or float64, got int32"):
+        StreamedPatterns(lambda n: dataset[n], (5, 12, 15), dtype=np.int32)
     with pytest.raises(TypeError, match="read must be a function"):
         StreamedPatterns(dataset, (5, 12, 15))
     with pytest.raises(IndexError, match="from 0 to 4"):

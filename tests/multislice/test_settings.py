@@ -63,6 +63,8 @@ def test_the_object_comes_before_other_unknowns():
         ({"batch_size": 0}, ValueError, "batch_size must be at least 1"),
         ({"step_size": 0}, ValueError, "step_size must be above 0"),
         ({"history": 0}, ValueError, "history must be at least 1"),
+        ({"refine": 3}, TypeError, "refine must be a name or a sequence of names, got 3"),
+        ({"constraints": 3}, TypeError, "constraints must be projections or penalties .* got int"),
         ({"refine": "lens"}, ValueError, "refine must be one of 'probe', 'aberrations', 'positions'"),
         ({"thermal_rms_angstrom": 7}, ValueError, r"thermal_rms_angstrom .* \[Å\].*atoms vibrate by"),
         ({"thermal_rms_angstrom": math.nan}, ValueError, "thermal_rms_angstrom"),

@@ -262,6 +262,12 @@ def test_bad_arguments_are_refused(arguments, error, message):
         apply_source_size(*arguments)
 
 
+@pytest.mark.parametrize(("fwhm", "step", "name"), [(0.5, 0.0, "step_angstrom"), (-1.0, 0.1, "source_fwhm")])
+def test_weights_without_width_or_step_are_refused(fwhm, step, name):
+    with pytest.raises(ValueError, match=name):
+        gaussian_weights(fwhm, step)
+
+
 def test_uncalibrated_cubes_and_foreign_experiments_are_refused():
     cube = random_cube()
     with pytest.raises(TypeError, match="experiment must be an Experiment, got str"):

@@ -1,0 +1,126 @@
+"""What a fit by the engine needs besides model and data, and how its snapshots become results."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import numpy as np
+
+from caviar_kit import multislice
+from caviar_kit._adapter.parent import Parent
+from caviar_kit.available_memory import require_memory
+from caviar_kit.backend import default_threads, resolve_device
+from caviar_kit.illumination import unit_probe
+from caviar_kit.multislice.memory import estimate_memory
+
+__all__ = ["Fitting"]
+
+
+class Fitting(Parent):
+    """Settings, start, memory and results of a fit."""
+
+    _num_object_states: int
+    _seed: int
+    _fitted_object_type: str
+    _engine_device: str
+    _object_guess: np.ndarray | None
+    _model: multislice.MultisliceModel
+    _unit_probe: np.ndarray
+    _streaming: str | None
+    error_iterations: list[float]
+    held_out_iterations: list[float]
+
+    def _require_preprocess(self) -> None:
+        if not getattr(self, "_preprocessed", False):
+            raise ValueError("run preprocess() first")
+
+    def _fit_settings(
+        self, max_iter: int, one_state_iter: int, reset: bool, settings: dict[str, Any]
+    ) -> tuple[multislice.FitSettings, Any]:
+        allowed = set(multislice.FitSettings.__dataclass_fields__) - {
+            "num_states",
+            "max_iter",
+            "one_state_iter",
+        }
+        if unknown := sorted(set(settings) - allowed):
+            raise TypeError(f"unknown setting {', '.join(unknown)}; allowed are {', '.join(sorted(allowed))}")
+        start = self._object_guess if reset else self._object
+        defaults: dict[str, Any] = {"seed": self._seed, "object_type": self._fitted_object_type}
+        if start is not None:
+            defaults["refine_after"] = 0  # there is something to see
+        fit = multislice.FitSettings(
+            num_states=self._num_object_states,
+            max_iter=max_iter,
+            one_state_iter=one_state_iter if reset else 0,
+            **{**defaults, **settings},
+        )
+        return fit, start
+
+    def _starting_probe(self, reset: bool) -> np.ndarray:
+        return unit_probe(self._probe_initial) if reset else self._unit_probe
+
+    def estimate_memory(self, *, checkpoint: bool = False, **settings: Any) -> dict[str, int]:
+        """Bytes that ``reconstruct`` would take beside the data cube; after preprocess.
+
+        Parameters
+        ----------
+        checkpoint : bool
+            Whether checkpoints are to be written.
+        **settings
+            ``max_iter`` and further fields of :class:`caviar_kit.multislice.FitSettings`, as for
+            :meth:`reconstruct`.
+
+        Returns
+        -------
+        dict
+            Of each part; on "host" and GPU "device"; their "total".
+        """
+        self._require_preprocess()
+        fit, _ = self._fit_settings(settings.pop("max_iter", 100), 1, True, settings)
+        estimate = self._estimate(fit, checkpoint)
+        held = int(self._amplitudes.nbytes) if self._streaming is None else 0
+        sums = {"host": estimate["host"] + held, "total": estimate["total"] + held}
+        return {**estimate, "amplitudes that py4DSTEM keeps": held, **sums}
+
+    def _estimate(self, fit: multislice.FitSettings, checkpoint: bool) -> dict[str, int]:
+        """What a fit takes beside what is taken already."""
+        gpu = resolve_device(self._engine_device) is not np
+        return estimate_memory(
+            self._model,
+            fit,
+            num_probes=len(self._unit_probe),
+            threads=default_threads(),
+            gpu=gpu,
+            streamed=self._streaming is not None,
+            checkpoint=checkpoint,
+        )
+
+    def _require_memory(self, fit: multislice.FitSettings, checkpoint: bool) -> None:
+        require_memory(self._estimate(fit, checkpoint), resolve_device(self._engine_device), fit)
+
+    def _iterate(
+        self, steps: Iterator[multislice.Snapshot], reset: bool, losses: list[float], held_out: list[float]
+    ) -> Iterator[multislice.Snapshot]:
+        """Pass the snapshots on; the last one complete becomes the result, however the fit ends.
+
+        With the first one the earlier result is given up: a fit that never gets there leaves it whole.
+        """
+        snapshot = None
+        try:
+            with closing(steps):  # type: ignore[type-var]
+                for count, snapshot in enumerate(steps):
+                    if reset and count == 0:
+                        self._forget_instrument()
+                    self.error_iterations = [*losses, *snapshot.losses]
+                    self.held_out_iterations = [*held_out, *map(_or_nan, snapshot.held_out_losses)]
+                    yield snapshot
+        finally:
+            if snapshot is not None:
+                self._store(snapshot)
+
+
+def _or_nan(loss: float | None) -> float:
+    return math.nan if loss is None else loss
