@@ -8,8 +8,9 @@ from scipy import constants
 
 from caviar_kit import validation
 
-__all__ = ["electron_wavelength", "interaction_parameter"]
+__all__ = ["FWHM_PER_RMS", "electron_wavelength", "interaction_parameter"]
 
+FWHM_PER_RMS = math.sqrt(8 * math.log(2))  # of a Gaussian: full width at half maximum per rms width
 _REST_ENERGY_EV = constants.m_e * constants.c**2 / constants.e
 
 

@@ -8,7 +8,7 @@ import re
 import numpy as np
 import pytest
 
-from caviar_kit.validation import as_array, choice, integer, number
+from caviar_kit.validation import as_array, choice, integer, number, path_like
 
 
 @pytest.mark.parametrize("value", [2, 2.0, np.float32(2), np.int64(2), np.float64(2)])
@@ -60,6 +60,8 @@ def test_array_passes_unchanged():
         (ValueError, "n must be at least 1 and at most 4, got 5", lambda: integer("n", 5, maximum=4)),
         (ValueError, "kind must be one of 'a', 'b', got 'c'", lambda: choice("kind", "c", ("a", "b"))),
         (ValueError, "kind must be one of 'a', 'b', got ['a']", lambda: choice("kind", ["a"], ("a", "b"))),
+        (TypeError, "f must be a text or a Path, got 3 (int)", lambda: path_like("f", 3)),
+        (TypeError, "f must be a text or a Path, got None (NoneType)", lambda: path_like("f", None)),
         (TypeError, "a must hold real numbers, got dtype complex128", lambda: as_array("a", [1j])),
         (TypeError, "a must hold real numbers, got dtype object", lambda: as_array("a", None)),
         (TypeError, "a must hold numbers, got dtype <U1", lambda: as_array("a", "b", complex_allowed=True)),

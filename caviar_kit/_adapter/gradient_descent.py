@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import inspect
 import math
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -18,6 +17,7 @@ import numpy as np
 from caviar_kit import multislice
 from caviar_kit._adapter.parent import Parent
 from caviar_kit._adapter.states import same_states
+from caviar_kit.available_memory import available_memory
 from caviar_kit.illumination import unit_probe
 from caviar_kit.multislice.ensemble import thermal_states
 from caviar_kit.multislice.object_model import make_object_model
@@ -199,15 +199,13 @@ def _check_settings(settings: dict[str, Any]) -> None:
 
 def _check_memory(model: multislice.MultisliceModel, waves: int, batch: int | None) -> None:
     """The parent keeps the waves of all positions of a batch, in every slice and several times."""
-    if not hasattr(os, "sysconf"):
-        return
     positions = min(batch or len(model.positions), len(model.positions))
     needed = 16 * positions * waves * (model.num_slices + 5) * math.prod(model.window)
-    available = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if needed > available:
+    available = available_memory(np)
+    if available is not None and needed > available:
         raise ValueError(
             f"method='gd' with {positions} positions at a time needs about {needed / 2**30:.1f} GiB, this "
-            f"machine has {available / 2**30:.1f}: give a smaller max_batch_size"
+            f"machine has {available / 2**30:.1f} free: give a smaller max_batch_size"
         )
 
 

@@ -13,10 +13,10 @@ from caviar_kit import validation
 from caviar_kit.multislice.operators import frequency_grid
 from caviar_kit.multislice.probe_masks import check_optics
 from caviar_kit.multislice.probe_modes import as_modes, is_single, like, with_fixed_phase
+from caviar_kit.physics import FWHM_PER_RMS
 
 __all__ = ["CoherentModes", "partially_coherent_modes"]
 
-_FWHM_PER_RMS = math.sqrt(8 * math.log(2))
 _NEGLIGIBLE = 1e-8  # of the beam, in one mode
 _REACH = 7.0  # standard deviations; what is cut off, and aliases of the sum, are below exp(-reach²/2) = 2e-11
 
@@ -92,7 +92,7 @@ def partially_coherent_modes(
     support = lit > _rounding(probe) * lit.max()
     vectors, weight = spectra[:, support], lit[support]
     ky, kx = (np.broadcast_to(k, support.shape)[support] for k in frequency_grid(support.shape, sampling))
-    source, defocus = (fwhm / _FWHM_PER_RMS for fwhm in (source_fwhm_angstrom, defocus_fwhm_angstrom))
+    source, defocus = (fwhm / FWHM_PER_RMS for fwhm in (source_fwhm_angstrom, defocus_fwhm_angstrom))
     for slope in (  # phase per standard deviation
         2 * math.pi * source * ky,
         2 * math.pi * source * kx,

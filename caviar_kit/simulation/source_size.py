@@ -22,11 +22,11 @@ from scipy import sparse
 
 from caviar_kit import validation
 from caviar_kit._py4dstem import import_py4dstem
+from caviar_kit.physics import FWHM_PER_RMS
 from caviar_kit.simulation.experiment import Experiment, source_width
 
 __all__ = ["SourcePoints", "apply_source_size", "gaussian_weights", "largest_step"]
 
-_SIGMAS_PER_FWHM = 2 * math.sqrt(2 * math.log(2))
 _REACH = 3.0  # in rms widths of the source; amplitude loss 2e-10 of the beam (benchmarks/source_step.py)
 _LARGEST_STEP = 1.05  # in rms widths: sums of a Gaussian at such steps are exact to 3e-8
 _NODES = 5  # of Gauss and Hermite, for a source narrower than that: amplitude loss below 4e-8
@@ -35,7 +35,7 @@ _ROUNDING = 1e-6
 
 def gaussian_weights(fwhm_angstrom: float, step_angstrom: float) -> np.ndarray:
     """Weights of -n … n steps [Å] from the centre, at least 3 rms widths far; their sum is 1."""
-    sigma = source_width(fwhm_angstrom) / _SIGMAS_PER_FWHM
+    sigma = source_width(fwhm_angstrom) / FWHM_PER_RMS
     validation.number("step_angstrom", step_angstrom, minimum=0, open_minimum=True, unit="Å")
     if sigma == 0:
         return np.ones(1)
@@ -49,7 +49,7 @@ def largest_step(fwhm_angstrom: float, experiment: Experiment | None = None) -> 
 
     The smaller of 1.05 rms widths and λ/4α; without ``experiment`` only the former.
     """
-    gaussian = _LARGEST_STEP * fwhm_angstrom / _SIGMAS_PER_FWHM
+    gaussian = _LARGEST_STEP * fwhm_angstrom / FWHM_PER_RMS
     if experiment is None:
         return gaussian
     return min(gaussian, experiment.wavelength_angstrom / (4e-3 * experiment.semiangle_mrad))
@@ -88,7 +88,7 @@ class SourcePoints:
 def _points(count: int, experiment: Experiment) -> tuple[np.ndarray, sparse.coo_array]:
     """Points along one axis (points,) [Å] and their weights (count, points)."""
     fwhm, step = experiment.source_fwhm_angstrom, experiment.scan_step_angstrom
-    sigma, finest = fwhm / _SIGMAS_PER_FWHM, largest_step(math.inf, experiment)
+    sigma, finest = fwhm / FWHM_PER_RMS, largest_step(math.inf, experiment)
     if _LARGEST_STEP * sigma < finest:  # a grid would be finer than the intensity needs
         nodes, weights = np.polynomial.hermite_e.hermegauss(_NODES if fwhm > 0 else 1)
         places = np.arange(count)[:, None] * step + nodes * sigma
@@ -178,7 +178,7 @@ def _warn_if_coarse(step: float, fwhm: float, weights: np.ndarray, experiment: E
     if step <= limit * (1 + _ROUNDING):
         return
     offsets = (np.arange(len(weights)) - len(weights) // 2) * step
-    wanted, got = fwhm / _SIGMAS_PER_FWHM, math.sqrt(weights @ offsets**2)
+    wanted, got = fwhm / FWHM_PER_RMS, math.sqrt(weights @ offsets**2)
     warnings.warn(
         f"the scan step of {step:g} Å is too coarse for this source, it should be at most {limit:.2g} Å: "
         f"these weights make separate source points with an rms width of {got:.2g} Å instead of "

@@ -207,7 +207,7 @@ def test_it_refuses_and_leaves_the_result_alone(fitted, settings, error, message
 def test_waves_that_do_not_fit_the_memory_are_refused(fitted, monkeypatch):
     from caviar_kit._adapter import gradient_descent
 
-    monkeypatch.setattr(gradient_descent.os, "sysconf", {"SC_PHYS_PAGES": 2, "SC_PAGE_SIZE": 2**20}.get)
+    monkeypatch.setattr(gradient_descent, "available_memory", lambda xp: 2**21)
     with pytest.raises(ValueError, match="give a smaller max_batch_size"):
         fitted.reconstruct(2, **QUIET)
     assert len(fitted.error_iterations) == 1
