@@ -81,7 +81,7 @@ def test_both_forward_models_give_the_same_patterns(states):
     theirs = ptycho._return_farfield_amplitudes(np.fft.fft2(waves)) ** 2 / ptycho._mean_diffraction_intensity
     positions = ptycho._model.positions
     assert (abs(positions - np.rint(positions)) > 0.1).any()
-    assert np.linalg.norm(theirs - ours) < 1e-6 * np.linalg.norm(ours)
+    assert np.linalg.norm(theirs - ours) < 3e-6 * np.linalg.norm(ours)  # both in single precision
 
 
 @pytest.mark.parametrize("frame", [SAME_FRAME, {"force_com_shifts": (12, 12)}])
