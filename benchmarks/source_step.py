@@ -29,6 +29,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("step", type=float, nargs="+", help="[Å]")
+    steps = parser.parse_args().step
     specimen, optics = simulation.silicon_sigma9_snapshots().subset(1), simulation.Experiment.tutorial()
 
     def patterns(step: float, reach: int) -> Any:
@@ -40,7 +41,7 @@ def main() -> None:
     fine = patterns(0.1, 10).data.astype(float)
     wanted = np.einsum("a,b,abij->ij", weights, weights, fine)
     print(json.dumps({"step": "point", "misfit": misfit(fine[10, 10], wanted)}), flush=True)
-    for step in parser.parse_args().step:
+    for step in steps:
         kernel = gaussian_weights(FWHM, step)
         reach = len(kernel) // 2
         with warnings.catch_warnings():

@@ -70,8 +70,8 @@ class Fitting(Parent):
         checkpoint : bool
             Whether checkpoints are to be written.
         **settings
-            ``max_iter`` and further fields of :class:`caviar_kit.multislice.FitSettings`, as for
-            :meth:`reconstruct`.
+            ``max_iter``, ``one_state_iter`` and further fields of
+            :class:`caviar_kit.multislice.FitSettings`, as for :meth:`reconstruct`.
 
         Returns
         -------
@@ -79,7 +79,8 @@ class Fitting(Parent):
             Of each part; on "host" and GPU "device"; their "total".
         """
         self._require_preprocess()
-        fit, _ = self._fit_settings(settings.pop("max_iter", 100), 1, True, settings)
+        iterations = settings.pop("max_iter", 100), settings.pop("one_state_iter", 20)
+        fit, _ = self._fit_settings(*iterations, True, settings)
         estimate = self._estimate(fit, checkpoint)
         held = int(self._amplitudes.nbytes) if self._streaming is None else 0
         sums = {"host": estimate["host"] + held, "total": estimate["total"] + held}
