@@ -11,7 +11,7 @@ from hypothesis import strategies as some
 
 from caviar_kit import backend
 from caviar_kit.multislice import AmplitudeLoss, Evaluator, PoissonLoss, kernels, workspace
-from caviar_kit.multislice.object_model import ComplexObject, PhaseObject, make_object_model
+from caviar_kit.multislice.object_model import make_object_model
 from tests.multislice import problems
 from tests.multislice.problems import (
     MODES,
@@ -21,7 +21,6 @@ from tests.multislice.problems import (
     model,
     objects,
     slope_error,
-    states,
 )
 
 WEIGHTS = np.random.default_rng(5).integers(0, 3, (12, 15)).astype(float)
@@ -276,20 +275,7 @@ def test_single_precision_agrees_with_double():
         assert np.linalg.norm(found - wanted) <= 1e-4 * np.linalg.norm(wanted)
 
 
-# Object models and bad input ---------------------------------------------------------------
-
-
-def test_object_models_start_where_they_are_told():
-    transmission = states((2, 3, 6, 7), absorption=0)
-    for kind in (PhaseObject(), ComplexObject()):
-        unknowns = kind.start(transmission)
-        np.testing.assert_allclose(kind.transmission(unknowns), transmission, atol=1e-15)
-        assert not np.shares_memory(unknowns, transmission)
-
-
-def test_phase_object_needs_single_precision_only():
-    phase = np.zeros((1, 1, 4, 4), np.float32)
-    assert PhaseObject().transmission(phase).dtype == np.complex64
+# Weights and bad input ---------------------------------------------------------------
 
 
 def test_weight_zero_removes_a_pixel():
