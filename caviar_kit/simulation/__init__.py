@@ -5,6 +5,8 @@ from caviar_kit.simulation.columns import Columns, column_displacements, columns
 from caviar_kit.simulation.einstein import coherent, einstein
 from caviar_kit.simulation.experiment import Experiment
 from caviar_kit.simulation.ground_truth import GroundTruth, ground_truth
+from caviar_kit.simulation.lammps_engine import Lammps
+from caviar_kit.simulation.potentials import InteratomicPotential, interatomic_potential
 from caviar_kit.simulation.scan import scan, vacuum_probe_intensity
 from caviar_kit.simulation.sigma9 import silicon_sigma9
 from caviar_kit.simulation.snapshots import Snapshots
@@ -17,6 +19,8 @@ __all__ = [
     "Columns",
     "Experiment",
     "GroundTruth",
+    "InteratomicPotential",
+    "Lammps",
     "Snapshots",
     "StillingerWeber",
     "apply_source_size",
@@ -27,6 +31,7 @@ __all__ = [
     "coordination",
     "einstein",
     "ground_truth",
+    "interatomic_potential",
     "load_snapshots",
     "save_snapshots",
     "scan",
