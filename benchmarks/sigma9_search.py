@@ -1,10 +1,10 @@
-"""Which rigid shift and which cut make the best Σ9 boundary of silicon: JSON lines, the best in the last.
+"""Which rigid shift makes the best Σ9 boundary of silicon: JSON lines, the best in the last.
 
-``python benchmarks/sigma9_search.py --cuts 1`` tries shifts along x and z of a crystal that is cut
-symmetrically, ``--cuts 9`` also the cuts between (minutes). Each candidate is one period thick per grain,
-relaxed with Stillinger-Weber; ``energy`` [J/m²] is the mean of its two boundaries, ``broken`` the number of
-atoms that have not four neighbours. The last line lists the candidates without broken bonds, cheapest
-first. The winner is the default of ``caviar_kit.simulation.bicrystal.bicrystal``.
+``python benchmarks/sigma9_search.py --shifts 16`` tries shifts of one grain along x (this many per
+period) and z. Each candidate is one period thick per grain, relaxed with Stillinger-Weber; ``energy`` [J/m²]
+is that of one of its two equal boundaries, ``broken`` the number of atoms that have not four neighbours.
+The last line lists the candidates without broken bonds, cheapest first. The winner is the default of
+``caviar_kit.simulation.bicrystal.bicrystal``.
 """
 
 from __future__ import annotations
@@ -24,20 +24,18 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--shifts", type=int, default=8, help="along x, per period")
-    parser.add_argument("--cuts", type=int, default=1, help="per half period along y, which repeats the rest")
     options = parser.parse_args()
     shifts = [step / options.shifts for step in range(options.shifts)]
-    cuts = [step / (2 * options.cuts) for step in range(options.cuts)]
-    found = [candidate((x, z), cut) for x, z, cut in itertools.product(shifts, (0.0, 0.5), cuts)]
+    found = [candidate((x, z)) for x, z in itertools.product(shifts, (0.0, 0.5))]
     whole = [entry for entry in found if entry.get("broken") == 0]
     print(json.dumps({"whole": sorted(whole, key=lambda entry: entry["energy"])}), flush=True)
 
 
-def candidate(shift: tuple[float, float], cut: float) -> dict[str, object]:
+def candidate(shift: tuple[float, float]) -> dict[str, object]:
     """Energy and broken bonds of one candidate, printed too."""
-    entry: dict[str, object] = {"shift": shift, "cut": round(cut, 4)}
+    entry: dict[str, object] = {"shift": shift}
     try:
-        atoms = relax(bicrystal(1, shift, cut), StillingerWeber(), force_ev_per_angstrom=1e-2, steps=300)
+        atoms = relax(bicrystal(1, shift), StillingerWeber(), force_ev_per_angstrom=1e-2, steps=300)
     except RuntimeError:
         entry["relaxed"] = False
     else:

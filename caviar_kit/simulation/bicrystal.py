@@ -19,9 +19,7 @@ PERIODS = tuple(_LATTICE * np.sqrt([4.5, 9.0, 0.5]))
 _COLLISION = 1.6  # Å, well below the bond of 2.35
 
 
-def bicrystal(
-    repeats: int, shift: tuple[float, float] = (0.5, 0.0), cut: float = 0.0, collision: float = _COLLISION
-) -> Atoms:
+def bicrystal(repeats: int, shift: tuple[float, float] = (0.5, 0.0), collision: float = _COLLISION) -> Atoms:
     """Periodic cell with two symmetric Σ9 {221}/[1 -1 0] boundaries between unrelaxed crystals.
 
     Two crystals turned by 38.94° about [1 -1 0] share one site in nine. (2 2 1) halves that angle:
@@ -29,7 +27,8 @@ def bicrystal(
     ``repeats`` · 16.29 Å, has a bond along [1 1 1] in its middle, about which it is symmetric, so that both
     its boundaries are the same. The second is its image (x, y, z) → (x + shift_x, -y, z + shift_z). In the
     cell, y = 0 is that (glide) mirror plane, z = 0 and, for the default shift, x = 0 are mirror planes of the
-    grains and of the whole.
+    grains and of the whole. Where the crystal is cut is no choice: its (2 2 1) planes of atoms stand 0.453 Å
+    apart, and a cut between any two of them is this one, seen from another atom.
 
     Parameters
     ----------
@@ -39,8 +38,6 @@ def bicrystal(
         Rigid shift of the second grain along x and z, in periods. The default, a glide by half a period
         along x, has the lowest energy and leaves no atom without its four neighbours
         (``benchmarks/sigma9_search.py``).
-    cut : float
-        Moves the crystal through the first grain, in periods along y; then the two boundaries differ.
     collision : float
         Atoms of the two grains closer than this [Å] become one, half-way between them.
 
@@ -51,7 +48,7 @@ def bicrystal(
     """
     from ase import Atoms
 
-    grain, length = _grain(repeats, cut)
+    grain, length = _grain(repeats)
     image = grain * [1, -1, 1] + np.array([shift[0] * PERIODS[0], 0, shift[1] * PERIODS[2]])
     atoms = Atoms(
         f"Si{2 * len(grain)}",
@@ -64,7 +61,7 @@ def bicrystal(
     return atoms
 
 
-def _grain(repeats: int, cut: float) -> tuple[np.ndarray, np.ndarray]:
+def _grain(repeats: int) -> tuple[np.ndarray, np.ndarray]:
     """Positions (atoms, 3) of the first grain and its lengths (3,) [Å]."""
     from ase.lattice.cubic import Diamond
     from ase.neighborlist import neighbor_list
@@ -75,7 +72,7 @@ def _grain(repeats: int, cut: float) -> tuple[np.ndarray, np.ndarray]:
     along = bond @ np.array([-2 / np.sqrt(18), 5 / 3, 0])  # [1 1 1] in the frame of the cell
     chosen = np.argmax(along)
     middle = crystal.positions[start[chosen]] + bond[chosen] / 2
-    positions = crystal.positions - middle + [length[0] / 4, length[1] / 2 + cut * PERIODS[1], 0]
+    positions = crystal.positions - middle + [length[0] / 4, length[1] / 2, 0]
     positions[:, 1] %= length[1]
     return positions, length
 

