@@ -45,7 +45,7 @@ def silicon_sigma9(
     specimen, y → -y or x → -x, is the specimen itself, shifted.
 
     The smallest repeating unit (11.5 Å of boundary, 3.84 Å thick) is relaxed, atoms and the three lengths
-    of the cell, then repeated. Nothing is read from a file.
+    of the cell, until nothing presses on it, then repeated.
 
     Parameters
     ----------

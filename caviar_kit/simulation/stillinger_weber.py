@@ -11,7 +11,7 @@ from ase.stress import full_3x3_to_voigt_6_stress
 
 __all__ = ["StillingerWeber"]
 
-# Table of the parameters in the paper's notation; the energy unit is half the cohesive energy.
+# In the paper's notation; the unit of energy is half the cohesive energy.
 _EPSILON, _SIGMA = 2.1683, 2.0951  # eV, Å
 _A, _B, _P = 7.049556277, 0.6022245584, 4
 _REACH, _LAMBDA, _GAMMA = 1.8, 21.0, 1.2
@@ -26,8 +26,8 @@ class StillingerWeber(Calculator):
     - f₂ = A (B r⁻⁴ - 1) exp[1/(r - a)],
     - f₃ = λ (cos θ + 1/3)² exp[γ/(r_ij - a) + γ/(r_ik - a)],
 
-    both zero from r = a = 3.77 Å on. ε = 2.1683 eV puts the cohesive energy of the diamond structure at
-    2ε = 4.3366 eV per atom, σ = 2.0951 Å its lattice parameter at 5.431 Å.
+    both zero from r = a = 3.77 Å on. ε = 2.1683 eV (the value of LAMMPS's Si.sw) puts the cohesive energy of
+    the diamond structure at 2ε = 4.3366 eV per atom, σ = 2.0951 Å its lattice parameter at 5.431 Å.
 
     Source: F. H. Stillinger, T. A. Weber, Phys. Rev. B 31, 5262 (1985), doi:10.1103/PhysRevB.31.5262.
 
