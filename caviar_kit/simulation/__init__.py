@@ -1,26 +1,37 @@
 """Atoms → thermal snapshots → calibrated 4D-STEM data, with the truth that a reconstruction should find."""
 
+from caviar_kit.simulation.boundary import boundary_energy, coordination
 from caviar_kit.simulation.columns import Columns, column_displacements, columns
 from caviar_kit.simulation.einstein import coherent, einstein
 from caviar_kit.simulation.experiment import Experiment
 from caviar_kit.simulation.ground_truth import GroundTruth, ground_truth
+from caviar_kit.simulation.lammps_engine import Lammps
+from caviar_kit.simulation.potentials import InteratomicPotential, interatomic_potential
 from caviar_kit.simulation.scan import scan, vacuum_probe_intensity
+from caviar_kit.simulation.sigma9 import silicon_sigma9
 from caviar_kit.simulation.snapshots import Snapshots
 from caviar_kit.simulation.source_size import apply_source_size
+from caviar_kit.simulation.stillinger_weber import StillingerWeber
 from caviar_kit.simulation.storage import load_snapshots, save_snapshots
-from caviar_kit.simulation.structures import silicon_sigma9, silicon_sigma9_snapshots
+from caviar_kit.simulation.structures import silicon_sigma9_snapshots
 
 __all__ = [
     "Columns",
     "Experiment",
     "GroundTruth",
+    "InteratomicPotential",
+    "Lammps",
     "Snapshots",
+    "StillingerWeber",
     "apply_source_size",
+    "boundary_energy",
     "coherent",
     "column_displacements",
     "columns",
+    "coordination",
     "einstein",
     "ground_truth",
+    "interatomic_potential",
     "load_snapshots",
     "save_snapshots",
     "scan",
