@@ -4,6 +4,7 @@ from caviar_kit.simulation.columns import Columns, column_displacements, columns
 from caviar_kit.simulation.einstein import coherent, einstein
 from caviar_kit.simulation.experiment import Experiment
 from caviar_kit.simulation.ground_truth import GroundTruth, ground_truth
+from caviar_kit.simulation.harmonic import harmonic, harmonic_covariance, phonon_frequencies
 from caviar_kit.simulation.scan import scan, vacuum_probe_intensity
 from caviar_kit.simulation.snapshots import Snapshots
 from caviar_kit.simulation.source_size import apply_source_size
@@ -21,7 +22,10 @@ __all__ = [
     "columns",
     "einstein",
     "ground_truth",
+    "harmonic",
+    "harmonic_covariance",
     "load_snapshots",
+    "phonon_frequencies",
     "save_snapshots",
     "scan",
     "silicon_sigma9",
