@@ -30,8 +30,8 @@ def lanczos_function(
     (Higham, *Functions of Matrices*, 2008, section 13.2, doi:10.1137/1.9780898717778). ``of_eigenvalues``
     must be a Stieltjes function, f(λ) = ∫ dμ(t) / (λ + t) with μ ≥ 0, as 1/λ, coth(√λ)/√λ and their square
     roots are. The error is then at most f(λ_min) times the residual of D x = b after as many steps (Frommer,
-    Güttel and Schweitzer, SIAM J. Matrix Anal. Appl. 35, 1602, 2014, doi:10.1137/140973463); the steps go on
-    until this is below ``tolerance`` of the result's length, with the smallest Ritz value for λ_min.
+    Güttel and Schweitzer, SIAM J. Matrix Anal. Appl. 35, 1602, 2014); the steps go on until this is below
+    ``tolerance`` of the result's length, with the smallest Ritz value for λ_min.
 
     Raises
     ------
@@ -83,8 +83,8 @@ class _Recurrence:
             if len(self._diagonal) >= limit:
                 raise ValueError(
                     f"force_constants: the root of the covariance is not converged after {limit} steps: "
-                    f"error below {error:.1e}, wanted {tolerance:.1e}; is a mode nearly free (hold its bodies), or "
-                    "the tolerance too small?"
+                    f"error below {error:.1e}, wanted {tolerance:.1e}; is a mode nearly free (hold its "
+                    "bodies), or the tolerance too small?"
                 )
             check = int(1.15 * check) + 10
 
