@@ -1,11 +1,13 @@
 """Atoms → thermal snapshots → calibrated 4D-STEM data, with the truth that a reconstruction should find."""
 
+from caviar_kit.simulation.column_covariance import column_covariance
 from caviar_kit.simulation.columns import Columns, column_displacements, columns
 from caviar_kit.simulation.einstein import coherent, einstein
 from caviar_kit.simulation.experiment import Experiment
 from caviar_kit.simulation.ground_truth import GroundTruth, ground_truth
 from caviar_kit.simulation.harmonic import harmonic, harmonic_covariance, phonon_frequencies
 from caviar_kit.simulation.lammps_engine import Lammps
+from caviar_kit.simulation.molecular_dynamics import molecular_dynamics
 from caviar_kit.simulation.potentials import InteratomicPotential, interatomic_potential
 from caviar_kit.simulation.scan import scan, vacuum_probe_intensity
 from caviar_kit.simulation.snapshots import Snapshots
@@ -22,6 +24,7 @@ __all__ = [
     "Snapshots",
     "apply_source_size",
     "coherent",
+    "column_covariance",
     "column_displacements",
     "columns",
     "einstein",
@@ -30,6 +33,7 @@ __all__ = [
     "harmonic_covariance",
     "interatomic_potential",
     "load_snapshots",
+    "molecular_dynamics",
     "phonon_frequencies",
     "save_snapshots",
     "scan",
