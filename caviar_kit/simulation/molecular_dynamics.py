@@ -132,20 +132,27 @@ class _Plan:
     seed: int
 
     def __post_init__(self) -> None:
-        number, integer = validation.number, validation.integer
-        number("temperature_k", self.temperature_k, minimum=0.0, open_minimum=True, unit="K")
-        integer("snapshots", self.snapshots, minimum=2)
-        integer("seed", self.seed, minimum=0)
-        step = number("timestep_ps", self.timestep_ps, minimum=0.0, open_minimum=True, unit="ps")
-        damping = number("damping_ps", self.damping_ps, minimum=10 * step, unit="ps")
-        number("equilibration_ps", self.equilibration_ps, minimum=_DAMPINGS * damping, unit="ps")
-        number("interval_ps", self.interval_ps, minimum=step, unit="ps")
+        for name, least in (("snapshots", 2), ("seed", 0)):
+            self._keep(name, validation.integer(name, getattr(self, name), minimum=least))
+        for name, unit in (("temperature_k", "K"), ("timestep_ps", "ps")):
+            value = getattr(self, name)
+            self._keep(name, validation.number(name, value, minimum=0.0, open_minimum=True, unit=unit))
+        step = self.timestep_ps
+        self._at_least("damping_ps", 10 * step)
+        self._at_least("equilibration_ps", _DAMPINGS * self.damping_ps)
+        self._at_least("interval_ps", step)
         steps = self.steps(self.interval_ps)
         if abs(steps * step - self.interval_ps) > 1e-6 * self.interval_ps:
             raise ValueError(
                 f"interval_ps must be a multiple of timestep_ps={step:g}, got {self.interval_ps:g}; "
                 f"{steps * step:g} is"
             )
+
+    def _keep(self, name: str, value: float) -> None:
+        object.__setattr__(self, name, value)
+
+    def _at_least(self, name: str, minimum: float) -> None:
+        self._keep(name, validation.number(name, getattr(self, name), minimum=minimum, unit="ps"))
 
     def steps(self, time_ps: float) -> int:
         """Time steps nearest to ``time_ps``."""

@@ -185,6 +185,16 @@ def test_bad_questions_are_refused():
         engine.relax("x")
 
 
+def test_errors_of_lammps_and_atoms_at_one_place_are_told():
+    atoms = bulk("Si")
+    with Lammps(atoms, "sw") as engine:
+        with pytest.raises(RuntimeError, match="LAMMPS stopped at 'walk 3'.*Unknown command"):
+            engine.command("walk 3")
+        with pytest.raises(RuntimeError, match="not finite"):
+            engine.energy(atoms.positions * 0)
+        assert np.isfinite(engine.energy(atoms.positions))
+
+
 def test_files_of_lammps_win_over_those_in_the_working_directory(tmp_path, monkeypatch, capfd):
     (tmp_path / "Si.sw").write_text("not a potential")
     monkeypatch.chdir(tmp_path)
