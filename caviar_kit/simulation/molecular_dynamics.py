@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from ase.units import kB
+from numpy.typing import ArrayLike
 
 from caviar_kit import validation
 from caviar_kit.simulation.lammps_engine import Lammps
@@ -37,6 +38,7 @@ def molecular_dynamics(
     equilibration_ps: float = 20.0,
     timestep_ps: float = 0.002,
     damping_ps: float = 0.5,
+    bodies: ArrayLike | None = None,
     threads: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> Snapshots:
@@ -69,6 +71,9 @@ def molecular_dynamics(
         needs 0.001.
     damping_ps : float
         The thermostat's time τ [ps], at least ten time steps.
+    bodies : array of int, shape (atoms,), optional
+        Label of the body each atom belongs to: the centre of mass of each is held afterwards, by a shift of
+        its snapshots. Default: one body. Two lattices that slide freely over each other are two.
     threads : int
         Threads of LAMMPS's OpenMP package; more than one gives other bits.
     progress : callable, optional
@@ -77,8 +82,8 @@ def molecular_dynamics(
     Returns
     -------
     Snapshots
-        Unwrapped; the centre of mass is where that of the relaxed atoms is. ``relaxed`` is the minimum,
-        ``provenance`` tells program, potential, thermostat, seed, intervals, and two thermometers.
+        Unwrapped; the centre of mass is where that of the relaxed atoms is. ``relaxed`` is the
+        minimum, ``provenance`` tells program, potential, thermostat, seed, intervals, and two thermometers.
 
     Raises
     ------
@@ -87,8 +92,8 @@ def molecular_dynamics(
     TypeError, ValueError
         If an argument is out of range, or the time step too long for the crystal's vibrations.
     RuntimeError
-        If an atom leaves its site (the crystal melts, or atoms diffuse), or the kinetic temperature
-        differs from the wanted one by more than chance.
+        If an atom leaves its site (the crystal melts, atoms diffuse, layers slide), or the kinetic energy
+        differs from that of the temperature by more than chance.
     """
     if progress is not None and not callable(progress):
         raise TypeError(f"progress must be callable as progress(done, total), got {progress!r}")
@@ -96,13 +101,14 @@ def molecular_dynamics(
         potential = interatomic_potential(potential)
     plan = _Plan(temperature_k, snapshots, interval_ps, equilibration_ps, timestep_ps, damping_ps, seed)
     threads = validation.integer("threads", threads)
+    labels = _labels(atoms, bodies)
     with Lammps(atoms, potential, threads=threads) as engine:
         specimen = _specimen(atoms, plan.temperature_k)  # refuses a tilted beam before the long run
         relaxed = engine.relax().positions
         minimum = engine.energy()
         _check_timestep(engine, plan.timestep_ps)
         _equilibrate(engine, plan)
-        run = _Run(atoms.get_masses(), relaxed, _half_bond(atoms, relaxed))
+        run = _Run(atoms.get_masses(), relaxed, _half_bond(atoms, relaxed), labels)
         for done in range(1, plan.snapshots + 1):
             engine.command(f"run {plan.steps(plan.interval_ps)} pre no post no")
             run.add(engine.positions, engine.thermo("temp"), engine.thermo("pe") - minimum)
@@ -162,23 +168,24 @@ class _Plan:
 class _Run:
     """Snapshots of one run, each checked as it comes."""
 
-    def __init__(self, masses: np.ndarray, relaxed: np.ndarray, half_bond: float) -> None:
-        self._weights = masses / masses.sum()
+    def __init__(self, masses: np.ndarray, relaxed: np.ndarray, half_bond: float, labels: np.ndarray) -> None:
+        weights = (labels[:, None] == np.arange(labels.max() + 1)) * masses[:, None]
+        self._weights, self._labels = weights / weights.sum(axis=0), labels
         self._relaxed, self._half_bond = relaxed, half_bond
-        self._centre = self._weights @ relaxed
         self.positions: list[np.ndarray] = []
         self.temperatures: list[float] = []
         self.energies: list[float] = []
 
     def add(self, positions: np.ndarray, temperature: float, energy: float) -> None:
-        held = positions - (self._weights @ positions - self._centre)
+        shift = self._weights.T @ (positions - self._relaxed)  # of each body's centre of mass
+        held = positions - shift[self._labels]
         moved = np.linalg.norm(held - self._relaxed, axis=1)
         if not moved.max() < self._half_bond:
             raise RuntimeError(
                 f"atom {int(np.argmax(moved))} has left its site: it is {moved.max():.2f} Å away from it in "
                 f"snapshot {len(self.positions)}, more than half the distance to a neighbour "
-                f"({self._half_bond:.2f} Å); the crystal melts or its atoms diffuse: lower temperature_k, or "
-                "check the structure and the potential"
+                f"({self._half_bond:.2f} Å); the crystal melts, its atoms diffuse or its layers slide: lower "
+                "temperature_k, check structure and potential, or name the bodies that slide"
             )
         self.positions.append(held)
         self.temperatures.append(temperature)
@@ -186,8 +193,8 @@ class _Run:
 
     @property
     def freedoms(self) -> int:
-        """Degrees of freedom; the centre of mass is held."""
-        return 3 * len(self._weights) - 3
+        """Degrees of freedom; the centre of mass of all is at rest."""
+        return 3 * len(self._labels) - 3
 
     @property
     def kinetic_k(self) -> float:
@@ -214,6 +221,16 @@ class _Run:
 def _specimen(atoms: Atoms, temperature_k: float) -> Snapshots:
     """The atoms at rest, as ``Snapshots``: checks the cell."""
     return Snapshots(atoms.positions[None], atoms.numbers, atoms.cell.array, atoms.positions, temperature_k)
+
+
+def _labels(atoms: Atoms, bodies: ArrayLike | None) -> np.ndarray:
+    """Body of each atom, counted from 0."""
+    if bodies is None:
+        return np.zeros(len(atoms), dtype=int)
+    given = validation.as_array("bodies", bodies, shape=(len(atoms),))
+    if given.dtype.kind not in "iu":
+        raise TypeError(f"bodies must hold integers (labels), got dtype {given.dtype}")
+    return np.unique(given, return_inverse=True)[1]
 
 
 def _check_timestep(engine: Lammps, timestep_ps: float) -> None:

@@ -86,6 +86,21 @@ def test_centre_of_mass_is_held_and_atoms_are_not_wrapped(cold):
     assert np.abs(cold.positions - cold.relaxed).max() < 0.2
 
 
+def test_centre_of_mass_of_each_body_is_held():
+    bodies = np.arange(64) % 2
+    free, held = (molecular_dynamics(silicon(), "sw", seed=1, bodies=b, **QUICK) for b in (None, bodies))
+    shift = np.zeros_like(free.positions)
+    for body in (0, 1):
+        mine = bodies == body
+        assert np.abs((held.positions - held.relaxed)[:, mine].mean(axis=1)).max() < 1e-9
+        shift[:, mine] = (free.positions - held.positions)[:, mine].mean(axis=1, keepdims=True)
+    assert np.abs(shift).max() > 1e-3
+    np.testing.assert_allclose(free.positions, held.positions + shift, atol=1e-12)
+    for wrong, error in (([0.5] * 64, TypeError), ([1] * 63, ValueError)):
+        with pytest.raises(error, match="bodies"):
+            molecular_dynamics(silicon(), "sw", seed=1, bodies=wrong, **QUICK)
+
+
 def test_provenance_tells_how_to_repeat_it(cold, tmp_path):
     told = " ".join(f"{key}: {value}" for key, value in cold.provenance.items())
     for part in ("LAMMPS 20", "sw", "Si.sw", "doi:10.1103/PhysRevB.31.5262", "Langevin", "30 K", "seed 3"):
