@@ -40,7 +40,7 @@ def test_forces_are_minus_the_slope_of_the_energy(name):
     step, rng = 3e-4, np.random.default_rng(0)
     with Lammps(atoms, name) as engine:
         forces = engine.forces()
-        for direction in rng.standard_normal((3, *forces.shape)):
+        for direction in rng.standard_normal((1 if "ilp" in name else 3, *forces.shape)):
             energies = [engine.energy(atoms.positions + k * step * direction) for k in (-2, -1, 1, 2)]
             slope = np.dot([1, -8, 8, -1], energies) / (12 * step)
             np.testing.assert_allclose(-slope, (forces * direction).sum(), rtol=1e-6, atol=1e-6)
