@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from caviar_kit.physics import frequency_thz
 from caviar_kit.simulation.dynamical_matrix import DynamicalMatrix
 from caviar_kit.simulation.normal_modes import refuse_unstable
 
@@ -97,7 +98,7 @@ class _Recurrence:
         errors = np.empty(diagonal.shape[1])
         for k in range(diagonal.shape[1]):
             ritz, modes = eigh_tridiagonal(diagonal[:, k], beside[:-1, k])
-            refuse_unstable(ritz[0], ritz[-1])
+            refuse_unstable(frequency_thz(ritz))
             coefficients[:, k] = modes @ (of_eigenvalues(ritz) * modes[0])
             residual = beside[-1, k] * abs((modes[-1] / ritz) @ modes[0])
             errors[k] = (
