@@ -12,8 +12,8 @@ from caviar_kit.simulation.normal_modes import refuse_unstable
 
 __all__ = ["lanczos_function"]
 
-_BASIS_BYTES = 6e8  # memory for the bases of the vectors that are worked on together
-_BLOCK = 8  # vectors worked on together: they share each reading of the matrix
+_BASIS_BYTES = 1.5e9  # for the bases of the vectors that are worked on together, at 500 steps
+_BLOCK = 16  # vectors worked on together: they share each reading of the matrix
 _TINY = np.finfo(float).tiny
 
 
