@@ -103,9 +103,9 @@ def harmonic(
 def harmonic_covariance(
     atoms: Atoms,
     force_constants: Any,
-    *,
     temperature_k: float = 300.0,
     statistics: str = "quantum",
+    *,
     bodies: ArrayLike | None = None,
 ) -> np.ndarray:
     """Exact covariance ⟨u uᵀ⟩ of the displacements that ``harmonic`` draws, (n, 3, n, 3) [Å²].
