@@ -6,13 +6,14 @@ from collections.abc import Callable
 
 import numpy as np
 
+from caviar_kit.physics import frequency_thz
 from caviar_kit.simulation.dynamical_matrix import DynamicalMatrix
 from caviar_kit.simulation.normal_modes import refuse_unstable
 
 __all__ = ["lanczos_function"]
 
-_BASIS_BYTES = 6e8  # memory for the bases of the vectors that are worked on together
-_BLOCK = 8  # vectors worked on together: they share each reading of the matrix
+_BASIS_BYTES = 1.5e9  # for the bases of the vectors that are worked on together, at 500 steps
+_BLOCK = 16  # vectors worked on together: they share each reading of the matrix
 _TINY = np.finfo(float).tiny
 
 
@@ -97,7 +98,7 @@ class _Recurrence:
         errors = np.empty(diagonal.shape[1])
         for k in range(diagonal.shape[1]):
             ritz, modes = eigh_tridiagonal(diagonal[:, k], beside[:-1, k])
-            refuse_unstable(ritz[0], ritz[-1])
+            refuse_unstable(frequency_thz(ritz))
             coefficients[:, k] = modes @ (of_eigenvalues(ritz) * modes[0])
             residual = beside[-1, k] * abs((modes[-1] / ritz) @ modes[0])
             errors[k] = (
