@@ -184,6 +184,45 @@ class Experiment:
         return np.stack([rows.ravel(), cols.ravel()], axis=1) * self.scan_step_angstrom
 
     @property
+    def first_position_in_window_angstrom(self) -> np.ndarray:
+        """First nominal scan position (y, x) from the window's corner [Å]."""
+        half_scan = (np.array(self.scan_shape) - 1) / 2 * self.scan_step_angstrom
+        return self.window_angstrom / 2 - half_scan
+
+    def check_positions(self, positions_angstrom: np.ndarray) -> None:
+        """Refuse positions (n, 2) y, x [Å] from the first nominal one that leave the window.
+
+        Raises
+        ------
+        ValueError
+            If a geometric probe reaches over the window's edge.
+
+        Warns
+        -----
+        UserWarning
+            If one comes closer to it than λ/2α.
+        """
+        placed = positions_angstrom + self.first_position_in_window_angstrom
+        to_edge = np.minimum(placed, self.window_angstrom - placed).min(axis=1)
+        margin = to_edge.min() - self._probe_radius_angstrom
+        worst = int(to_edge.argmin())
+        if margin < 0:
+            raise ValueError(
+                f"positions_angstrom must keep the geometric probe, {self._probe_radius_angstrom:.2f} Å in "
+                f"radius, inside the window of {self.window_angstrom:g} Å; position {worst} at "
+                f"{positions_angstrom[worst].tolist()} leaves it by {-margin:.2f} Å: enlarge the window "
+                "(with grid_points); are the positions in Å, from the first nominal one?"
+            )
+        if margin < self._resolution_angstrom:
+            warnings.warn(self._tails(margin), UserWarning, stacklevel=4)
+
+    def _tails(self, margin: float) -> str:
+        return (
+            f"the window leaves {margin:.2f} Å around the outermost probes, less than "
+            f"λ/2α = {self._resolution_angstrom:.2f} Å: their tails wrap around"
+        )
+
+    @property
     def _probe_radius_angstrom(self) -> float:
         """Geometric radius |defocus|·α [Å]."""
         return abs(self.defocus_angstrom) * 1e-3 * self.semiangle_mrad
@@ -203,10 +242,7 @@ class Experiment:
         """What is allowed but may be regretted, one sentence each; empty if all is well."""
         lines = []
         if self._margin_angstrom < self._resolution_angstrom:
-            lines.append(
-                f"the window leaves {self._margin_angstrom:.2f} Å around the outermost probes, less than "
-                f"λ/2α = {self._resolution_angstrom:.2f} Å: their tails wrap around"
-            )
+            lines.append(self._tails(self._margin_angstrom))
         if self.detector_max_mrad < self.semiangle_mrad:
             lines.append(
                 f"the detector reaches {self.detector_max_mrad:.1f} mrad and cuts the bright-field disc of "

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from caviar_kit import validation
 from caviar_kit._py4dstem import datacube
@@ -37,6 +38,7 @@ def scan(
     experiment: Experiment,
     progress: Callable[[int, int], None] | None = None,
     *,
+    positions_angstrom: ArrayLike | None = None,
     workers: int | None = None,
 ) -> Any:
     """Simulate the 4D-STEM data set of ``snapshots``: the mean of their diffraction patterns.
@@ -53,6 +55,10 @@ def scan(
     progress : callable, optional
         Called as ``progress(done, total)`` in the caller's thread after each snapshot; an exception
         raised there stops the simulation.
+    positions_angstrom : array, shape (Ry · Rx, 2), optional
+        Where the probe really is: y, x [Å] from the first nominal position, row by row, instead of
+        ``experiment.scan_positions_angstrom`` (drift, distortion, a rotated scan). The window stays where
+        the nominal scan has it, and the data cube is calibrated with the nominal step.
     workers : int, optional
         Threads, one snapshot each; by default one per core, up to four. The result does not depend on it.
 
@@ -65,7 +71,7 @@ def scan(
     Raises
     ------
     TypeError, ValueError
-        If an argument is of the wrong type, or the window holds no atoms.
+        If an argument is of the wrong type, the window holds no atoms, or a geometric probe leaves it.
     RuntimeError
         If abTEM returns patterns that are empty or brighter than the beam.
     """
@@ -76,10 +82,12 @@ def scan(
         raise TypeError(f"progress must be callable as progress(done, total), got {progress!r}")
     workers = validation.integer("workers", min(os.cpu_count() or 1, 4) if workers is None else workers)
 
+    points = _source_points(experiment, positions_angstrom)
     window = cut_window(snapshots, experiment)
     pixels = experiment.detector_pixels
     total = np.zeros((*experiment.scan_shape, pixels, pixels))
-    for done, patterns in enumerate(_patterns_of_each(snapshots, window, experiment, workers), start=1):
+    single = _patterns_of_each(snapshots, window, experiment, points, workers)
+    for done, patterns in enumerate(single, start=1):
         total += patterns.reshape(total.shape)
         if progress is not None:
             progress(done, len(snapshots))
@@ -108,8 +116,18 @@ def vacuum_probe_intensity(experiment: Experiment) -> np.ndarray:
     return _detected(patterns[None], experiment)[0]
 
 
+def _source_points(experiment: Experiment, positions_angstrom: ArrayLike | None) -> SourcePoints:
+    """Points of the nominal scan, or around ``positions_angstrom``, which are checked."""
+    if positions_angstrom is None:
+        return SourcePoints.of(experiment)
+    wanted = (math.prod(experiment.scan_shape), 2)
+    positions = validation.as_array("positions_angstrom", positions_angstrom, shape=wanted).astype(float)
+    experiment.check_positions(positions)
+    return SourcePoints.around(positions, experiment)
+
+
 def _patterns_of_each(
-    snapshots: Snapshots, window: Window, experiment: Experiment, workers: int
+    snapshots: Snapshots, window: Window, experiment: Experiment, points: SourcePoints, workers: int
 ) -> Iterator[np.ndarray]:
     """(positions, Qy, Qx) of one snapshot after the other."""
     import abtem
@@ -117,7 +135,7 @@ def _patterns_of_each(
     numbers = snapshots.numbers[window.index]
 
     def simulate(positions: np.ndarray) -> np.ndarray:
-        return _patterns(numbers, window.place(positions), window.size, experiment)
+        return _patterns(numbers, window.place(positions), window.size, experiment, points)
 
     # One thread also for one worker: a single code path. `map` keeps the order, hence the bits of the mean.
     executor = ThreadPoolExecutor(workers)
@@ -129,7 +147,7 @@ def _patterns_of_each(
 
 
 def _patterns(
-    numbers: np.ndarray, placed: np.ndarray, size: np.ndarray, experiment: Experiment
+    numbers: np.ndarray, placed: np.ndarray, size: np.ndarray, experiment: Experiment, points: SourcePoints
 ) -> np.ndarray:
     """(positions, Qy, Qx) of atoms at rest.
 
@@ -146,17 +164,15 @@ def _patterns(
         projection="infinite",
         periodic=True,
     ).build(lazy=False)
-    source = SourcePoints.of(experiment)
     # abTEM orders axes x, y; so do its scan positions, here from the window's corner.
-    half_scan = (np.array(experiment.scan_shape) - 1) / 2 * experiment.scan_step_angstrom
-    positions = (source.positions_angstrom + experiment.window_angstrom / 2 - half_scan)[:, ::-1]
+    positions = (points.positions_angstrom + experiment.first_position_in_window_angstrom)[:, ::-1]
     batch = max(1, _POINTS_TOGETHER // experiment.grid_points**2)  # lazy=False ignores abTEM's max_batch
     probe, detector = _probe(experiment), abtem.PixelatedDetector(max_angle="full")
     mean = np.zeros((math.prod(experiment.scan_shape), *2 * (experiment.detector_pixels,)), np.float32)
     for first in range(0, len(positions), batch):
         some = abtem.CustomScan(positions[first : first + batch])
         measured = probe.scan(potential, scan=some, detectors=detector, lazy=False)
-        source.add(mean, first, _detected(measured.array, experiment))
+        points.add(mean, first, _detected(measured.array, experiment))
     return mean
 
 

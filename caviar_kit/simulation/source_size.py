@@ -77,6 +77,15 @@ class SourcePoints:
         positions = np.stack(np.meshgrid(y[0], x[0], indexing="ij"), axis=-1).reshape(-1, 2)
         return cls(positions, sparse.csc_array(sparse.kron(y[1], x[1], format="csc")))
 
+    @classmethod
+    def around(cls, positions_angstrom: np.ndarray, experiment: Experiment) -> SourcePoints:
+        """Points around any (positions, 2) y, x [Å] from the first scan position; none are shared."""
+        offsets, weights = _offsets(experiment)
+        square = np.stack(np.meshgrid(offsets, offsets, indexing="ij"), axis=-1).reshape(-1, 2)
+        points = (positions_angstrom[:, None] + square).reshape(-1, 2)
+        each = sparse.eye_array(len(positions_angstrom))
+        return cls(points, sparse.csc_array(sparse.kron(each, np.outer(weights, weights).reshape(1, -1))))
+
     def add(self, mean: np.ndarray, first: int, patterns: np.ndarray) -> None:
         """Add ``patterns`` (n, Qy, Qx) of points ``first`` … to ``mean`` (scan positions, Qy, Qx)."""
         share = self.weights[:, first : first + len(patterns)]
@@ -96,6 +105,15 @@ def _points(count: int, experiment: Experiment) -> tuple[np.ndarray, sparse.coo_
     division = math.ceil(step / finest - _ROUNDING)
     matrix = _windows(count, division, kernel := gaussian_weights(fwhm, step / division))
     return (np.arange(matrix.shape[1]) - len(kernel) // 2) * (step / division), matrix
+
+
+def _offsets(experiment: Experiment) -> tuple[np.ndarray, np.ndarray]:
+    """Points along one axis around a single position [Å], and their weights."""
+    fwhm, finest = experiment.source_fwhm_angstrom, largest_step(math.inf, experiment)
+    if _LARGEST_STEP * fwhm / FWHM_PER_RMS < finest:
+        return _points(1, experiment)[0], _points(1, experiment)[1].toarray()[0]
+    kernel = gaussian_weights(fwhm, finest)
+    return (np.arange(len(kernel)) - len(kernel) // 2) * finest, kernel
 
 
 def _windows(count: int, division: int, kernel: np.ndarray) -> sparse.coo_array:
