@@ -1,6 +1,8 @@
 """Atoms → thermal snapshots → calibrated 4D-STEM data, with the truth that a reconstruction should find."""
 
 from caviar_kit.simulation.columns import Columns, column_displacements, columns
+from caviar_kit.simulation.dose import apply_dose
+from caviar_kit.simulation.effects import applied_effects
 from caviar_kit.simulation.einstein import coherent, einstein
 from caviar_kit.simulation.experiment import Experiment
 from caviar_kit.simulation.ground_truth import GroundTruth, ground_truth
@@ -15,6 +17,8 @@ __all__ = [
     "Experiment",
     "GroundTruth",
     "Snapshots",
+    "applied_effects",
+    "apply_dose",
     "apply_source_size",
     "coherent",
     "column_displacements",
