@@ -49,8 +49,8 @@ def apply_dose(
         Electrons of the beam during one pattern, before the specimen; those that miss the detector are
         not counted.
     electrons_per_square_angstrom : float, optional
-        Or the dose [1/Å²], electrons per pattern divided by the area of a scan step. For a vacuum pattern give
-        the electrons per pattern, which ``applied_effects(datacube)`` reports.
+        Or the dose [1/Å²], electrons per pattern divided by the area of a scan step. For a vacuum pattern
+        give the electrons per pattern, which ``applied_effects(datacube)`` reports.
     seed : int
         Seed of the random numbers: same seed, same bits.
     dtype : {"float32", "uint16", "uint32"}

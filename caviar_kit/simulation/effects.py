@@ -27,6 +27,7 @@ __all__ = [
     "new_array",
     "patterns_of",
     "record",
+    "rows",
     "scan_step_angstrom",
 ]
 
@@ -124,7 +125,7 @@ def patterns_of(source: Any) -> Any:
 
 
 def rows(data: Any) -> Iterator[np.ndarray]:
-    """Scan rows (Rx, Qy, Qx) one after the other, checked: an h5py.Dataset or memmap need not fit in memory."""
+    """Scan rows (Rx, Qy, Qx) one by one, checked; those of an h5py.Dataset or memmap as they are needed."""
     for index in range(data.shape[0]):
         yield validation.as_array("datacube.data", data[index])
 
