@@ -103,7 +103,8 @@ def _checked_curve(curve: ArrayLike) -> np.ndarray:
     values = validation.as_array("curve", curve, shape=(None,)).astype(float)
     if len(values) < 2 or abs(values[0] - 1) > 1e-6:
         raise ValueError(
-            f"curve must have two values or more from frequency 0, where it is 1, to Nyquist's, got {values[:3]}..."
+            "curve must have two values or more, from frequency 0, where it is 1, to Nyquist's, got "
+            f"{values[:3]}"
         )
     if values.min() < -1 or values.max() > 1 + 1e-6:
         raise ValueError(f"curve must lie between -1 and 1, got {values.min():g} to {values.max():g}")

@@ -1,8 +1,8 @@
 """Where probes really are: drift, jitter and a distorted scan, as maps of the nominal positions.
 
-Exact when handed to ``scan(..., positions_angstrom=...)``, which simulates each probe where it is; data that exist
-already are resampled by ``apply_positions``. Positions are the probe's in the specimen, (Ry · Rx, 2) y, x [Å] from
-the first nominal position, row by row.
+Exact when handed to ``scan(..., positions_angstrom=...)``, which simulates each probe where it is; existing
+data are resampled by ``apply_positions``. Positions are the probe's in the specimen, (Ry · Rx, 2) y, x [Å]
+from the first nominal position, row by row.
 """
 
 from __future__ import annotations

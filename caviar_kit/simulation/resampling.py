@@ -1,7 +1,7 @@
 """Patterns at other probe positions, from those of a fine scan.
 
 As a function of the probe's position r, the intensity I(k, r) is the square of a wave made of plane waves
-within the aperture α: its Fourier transform in r ends at B = 2α/λ. A scan with a step of λ/4α or less therefore
+within the aperture α: its Fourier transform in r ends at B = 2α/λ. A scan with a step of λ/4α or less
 holds the patterns in between. They are found by the linear interpolation with the least mean square error for
 signals with a given spectrum (Wiener, Kolmogorov; "kriging"), here ∝ (1 - |f|/B)⁴ along y and x: the contrast
 transfer of an aperture falls to zero at B, that of a real specimen sooner. Ten neighbours along each axis are
@@ -34,22 +34,23 @@ __all__ = ["apply_drift", "apply_positions", "interpolation_weights", "true_posi
 
 _NEIGHBOURS = 10
 _FALL_OFF = 4
-_RIDGE = 1e-8  # of the signal's variance: single precision holds no more
+_RIDGE = 1e-10  # of the signal's variance: keeps the equations solvable where the scan is much finer
 _ROUNDING = 1e-6  # of a step
 
 
 def apply_drift(
     datacube: Any,
     *,
+    experiment: Experiment,
     drift_angstrom: tuple[float, float] = (0.0, 0.0),
     random_walk_angstrom: float = 0.0,
     jitter_angstrom: float = 0.0,
     seed: int | None = None,
-    experiment: Experiment | None = None,
 ) -> Any:
     """Let a finely stepped data set drift: interpolation between neighbouring patterns.
 
-    For data with a step of λ/4α or less. To simulate any scan with drift, hand ``drifted_positions`` to ``scan``.
+    For data with a step of λ/4α or less. To simulate any scan with drift, hand ``drifted_positions`` to
+    ``scan``.
 
     Parameters
     ----------
@@ -75,9 +76,7 @@ def apply_drift(
     return apply_positions(datacube, moved, experiment=experiment)
 
 
-def apply_positions(
-    datacube: Any, positions_angstrom: ArrayLike, *, experiment: Experiment | None = None
-) -> Any:
+def apply_positions(datacube: Any, positions_angstrom: ArrayLike, *, experiment: Experiment) -> Any:
     """Move the probe of every pattern of a finely stepped data set elsewhere.
 
     Parameters
@@ -86,9 +85,8 @@ def apply_positions(
         (Ry, Rx, Qy, Qx) at its nominal positions, scan step calibrated in A or nm; left as it is.
     positions_angstrom : array, shape (Ry · Rx, 2)
         Where the probe is to be: y, x [Å] from the first nominal position, row by row.
-    experiment : Experiment, optional
-        Its aperture tells the band limit of the intensity, hence which step is fine enough; without it the
-        band is taken to be as wide as the step allows.
+    experiment : Experiment
+        Its energy and aperture give the band limit of the intensity, hence which step is fine enough.
 
     Returns
     -------
@@ -195,10 +193,8 @@ def _nominal(datacube: Any) -> np.ndarray:
     return indices * scan_step_angstrom(datacube)
 
 
-def _band_limit(step: float, experiment: Experiment | None) -> float:
+def _band_limit(step: float, experiment: Experiment) -> float:
     """2α/λ per step, at most 0.5, and a warning if it is more."""
-    if experiment is None:
-        return 0.5
     if not isinstance(experiment, Experiment):
         raise TypeError(f"experiment must be an Experiment, got {type(experiment).__name__}")
     band = 2e-3 * experiment.semiangle_mrad / experiment.wavelength_angstrom * step
@@ -213,7 +209,7 @@ def _band_limit(step: float, experiment: Experiment | None) -> float:
 
 
 def _inside(places: np.ndarray) -> tuple[slice, slice]:
-    """Rows and columns of ``places`` (Ry, Rx, 2) [steps] that stay in the scan: the worst border goes first."""
+    """Rows and columns of ``places`` (Ry, Rx, 2) [step] that stay in the scan; worst border first."""
     limit = np.array(places.shape[:2]) - 1
     low, high = np.zeros(2, int), limit + 1
     while (low < high).all():
