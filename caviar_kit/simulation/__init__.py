@@ -5,6 +5,7 @@ from caviar_kit.simulation.einstein import coherent, einstein
 from caviar_kit.simulation.experiment import Experiment
 from caviar_kit.simulation.ground_truth import GroundTruth, ground_truth
 from caviar_kit.simulation.scan import scan, vacuum_probe_intensity
+from caviar_kit.simulation.scan_file import open_scan
 from caviar_kit.simulation.snapshots import Snapshots
 from caviar_kit.simulation.source_size import apply_source_size
 from caviar_kit.simulation.storage import load_snapshots, save_snapshots
@@ -22,6 +23,7 @@ __all__ = [
     "einstein",
     "ground_truth",
     "load_snapshots",
+    "open_scan",
     "save_snapshots",
     "scan",
     "silicon_sigma9",

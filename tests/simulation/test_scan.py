@@ -129,6 +129,18 @@ def test_result_is_the_same_bits_for_any_number_of_threads(silicon, data):
     np.testing.assert_array_equal(scan(silicon, TINY, workers=3).data, data)
 
 
+def test_result_does_not_depend_on_what_ran_before(silicon, data):
+    """FFTW keeps what it learned from other transforms, and plans, hence rounds, accordingly."""
+    pyfftw = pytest.importorskip("pyfftw")
+    for shape in ((2, 60, 60), (6, 60, 60), (60, 60)):
+        array = pyfftw.zeros_aligned(shape, np.complex64)
+        for way in ("FFTW_FORWARD", "FFTW_BACKWARD"):
+            pyfftw.FFTW(array, array, axes=(-2, -1), direction=way, flags=("FFTW_MEASURE",))
+    known = [set(precision.splitlines()) for precision in pyfftw.export_wisdom()]
+    np.testing.assert_array_equal(scan(silicon, TINY).data, data)
+    assert [set(precision.splitlines()) for precision in pyfftw.export_wisdom()] == known
+
+
 def test_patterns_hold_fractions_of_the_beam(data):
     assert data.dtype == np.float32
     assert data.shape == (2, 3, 40, 40)
