@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from caviar_kit import validation
 from caviar_kit._py4dstem import datacube
+from caviar_kit.simulation.advice import check_positions, specimen_advice
 from caviar_kit.simulation.cache import simulation_record
 from caviar_kit.simulation.experiment import Experiment
 from caviar_kit.simulation.runs import Runner, vacuum_pattern
@@ -80,6 +82,13 @@ def scan(
         none, or another process writes to ``path``.
     OSError
         If the file cannot be written, or the disk has no room for it.
+
+    Warns
+    -----
+    UserWarning
+        If probes spread over the window's edge within the specimen's thickness, slices are thick against
+        the depth of focus, the field is larger than the specimen's cell, or ``positions_angstrom`` lie
+        near the edge.
     """
     if not isinstance(snapshots, Snapshots):
         raise TypeError(f"snapshots must be Snapshots, got {type(snapshots).__name__}")
@@ -87,6 +96,8 @@ def scan(
     if progress is not None and not callable(progress):
         raise TypeError(f"progress must be callable as progress(done, total), got {progress!r}")
     points = _source_points(experiment, positions_angstrom)
+    for line in specimen_advice(snapshots, experiment):
+        warnings.warn(line, UserWarning, stacklevel=2)
     runner = Runner.of(snapshots, experiment, device, workers)
     if path is None:
         tick = _Ticker(progress, len(snapshots))
@@ -154,7 +165,7 @@ def _source_points(experiment: Experiment, positions_angstrom: ArrayLike | None)
         return SourcePoints.of(experiment)
     wanted = (math.prod(experiment.scan_shape), 2)
     positions = validation.as_array("positions_angstrom", positions_angstrom, shape=wanted).astype(float)
-    experiment.check_positions(positions)
+    check_positions(experiment, positions)
     return SourcePoints.around(positions, experiment)
 
 

@@ -94,12 +94,12 @@ class _Blocks:
 
     def write(self, block: int, patterns: np.ndarray) -> None:
         """Write float32 (positions, Qy, Qx), then the mark that says so."""
-        content = np.ascontiguousarray(patterns, _FLOAT).tobytes()
+        content = np.ascontiguousarray(patterns, _FLOAT).reshape(-1).view(np.uint8).data
         self._put(self._place(block)[0], content)
         mark = np.array(zlib.crc32(content) + 1, _MARK)
         self._put(self._layout.marks_offset + block * _MARK.itemsize, mark.tobytes())
 
-    def _put(self, offset: int, content: bytes) -> None:
+    def _put(self, offset: int, content: bytes | memoryview) -> None:
         self._file.seek(offset)
         self._file.write(content)
         self._file.flush()

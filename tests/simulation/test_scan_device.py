@@ -11,7 +11,7 @@ from caviar_kit.simulation.runs import Runner
 
 TINY = Experiment(
     energy_ev=200e3,
-    semiangle_mrad=30,
+    semiangle_mrad=25,
     defocus_angstrom=40,
     scan_step_angstrom=0.7,
     scan_shape=(2, 3),

@@ -13,12 +13,23 @@ import pytest
 
 import caviar_kit as ck
 from caviar_kit._py4dstem import import_py4dstem
-from caviar_kit.simulation import Experiment, Snapshots, open_scan, scan, silicon_sigma9_snapshots
+from caviar_kit.simulation import (
+    Experiment,
+    Snapshots,
+    coherent,
+    open_scan,
+    scan,
+    silicon_sigma9_snapshots,
+    vacuum_probe_intensity,
+)
 from tests.processes import ROOT
+from tests.test_ptychography import build
+from tests.test_ptychography import experiment as small_experiment
+from tests.test_streaming import FIT, QUIET, in_a_file
 
 TINY = Experiment(
     energy_ev=200e3,
-    semiangle_mrad=30,
+    semiangle_mrad=25,
     defocus_angstrom=40,
     scan_step_angstrom=0.7,
     scan_shape=(2, 3),
@@ -174,6 +185,18 @@ def test_a_file_of_another_simulation_is_refused(silicon, tmp_path, finished, ch
     with pytest.raises(ValueError, match=f"holds another simulation .*{words}"):
         scan(snapshots, experiment, path=path, **options)
     assert {file: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
+def test_a_reconstruction_streams_from_the_file(tmp_path):
+    setup, snapshots = small_experiment(), coherent(silicon_sigma9_snapshots())
+    vacuum = vacuum_probe_intensity(setup)
+    memory = scan(snapshots, setup)
+    expected = build((memory, vacuum)).preprocess(**QUIET).reconstruct(**FIT)
+    cube = scan(snapshots, setup, path=tmp_path / "scan.h5")
+    streamed = build((memory, vacuum), datacube=cube).preprocess(**QUIET)
+    assert in_a_file(streamed._amplitudes)
+    streamed.reconstruct(**FIT)
+    np.testing.assert_array_equal(streamed.object, expected.object)
 
 
 def test_foreign_and_truncated_files_are_refused(silicon, tmp_path):
