@@ -14,6 +14,7 @@ from caviar_kit.simulation.probe_positions import distorted_positions, drifted_p
 from caviar_kit.simulation.resampling import apply_drift, apply_positions, true_positions
 from caviar_kit.simulation.rotation import apply_rotation
 from caviar_kit.simulation.scan import scan, vacuum_probe_intensity
+from caviar_kit.simulation.scan_file import open_scan
 from caviar_kit.simulation.snapshots import Snapshots
 from caviar_kit.simulation.source_size import apply_source_size
 from caviar_kit.simulation.storage import load_snapshots, save_snapshots
@@ -44,6 +45,7 @@ __all__ = [
     "einstein",
     "ground_truth",
     "load_snapshots",
+    "open_scan",
     "save_snapshots",
     "scan",
     "silicon_sigma9",

@@ -92,6 +92,12 @@ class SourcePoints:
         each = sparse.eye_array(len(positions_angstrom))
         return cls(points, sparse.csc_array(sparse.kron(each, np.outer(weights, weights).reshape(1, -1))))
 
+    def subset(self, positions: slice) -> SourcePoints:
+        """What some of the scan positions need."""
+        rows = self.weights.tocsr()[positions].tocsc()
+        needed = np.flatnonzero(np.diff(rows.indptr))
+        return SourcePoints(self.positions_angstrom[needed], rows[:, needed])
+
     def add(self, mean: np.ndarray, first: int, patterns: np.ndarray) -> None:
         """Add ``patterns`` (n, Qy, Qx) of points ``first`` … to ``mean`` (scan positions, Qy, Qx)."""
         share = self.weights[:, first : first + len(patterns)]

@@ -11,7 +11,7 @@ from caviar_kit.simulation.source_size import SourcePoints
 
 TINY = Experiment(
     energy_ev=200e3,
-    semiangle_mrad=30,
+    semiangle_mrad=25,
     defocus_angstrom=40,
     scan_step_angstrom=0.7,
     scan_shape=(2, 3),
@@ -84,9 +84,9 @@ def test_bad_positions_are_refused(silicon, positions, error, message):
 
 
 def test_positions_near_the_edge_are_warned_of(silicon):
-    room = 10 / 2 - 0.35 - 40 * 0.03  # the first row stands 0.35 Å above the centre
+    room = 10 / 2 - 0.35 - 40 * 0.025  # the first row stands 0.35 Å above the centre
     with pytest.warns(UserWarning, match="leaves 0.20 Å around the outermost probes.*tails wrap"):
         scan(silicon.subset(1), TINY, positions_angstrom=NOMINAL - [room - 0.2, 0])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        scan(silicon.subset(1), TINY, positions_angstrom=NOMINAL - [room - 0.5, 0])
+        scan(silicon.subset(1), TINY, positions_angstrom=NOMINAL - [room - 0.6, 0])
