@@ -28,7 +28,7 @@ WIDE = Experiment(
     scan_shape=(3, 3),
     centre_angstrom=(32.6, 18.0),
     window_angstrom=20,
-    grid_points=120,
+    grid_points=144,
     detector_pixels=72,
 )
 

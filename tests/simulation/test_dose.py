@@ -23,7 +23,7 @@ TINY = Experiment(
     scan_shape=(4, 4),
     centre_angstrom=(32.6, 18.0),
     window_angstrom=12,
-    grid_points=72,
+    grid_points=88,
     detector_pixels=40,
 )
 

@@ -6,7 +6,18 @@ import pytest
 from emdfile import Metadata
 
 from caviar_kit._py4dstem import datacube, import_py4dstem
-from caviar_kit.simulation import applied_effects, apply_dose, apply_source_size
+from caviar_kit.simulation import (
+    Experiment,
+    applied_effects,
+    apply_bad_pixels,
+    apply_binning,
+    apply_calibration_error,
+    apply_dose,
+    apply_drift,
+    apply_mtf,
+    apply_rotation,
+    apply_source_size,
+)
 from caviar_kit.simulation.effects import calibrated_like, each_pattern, record, scan_step_angstrom
 
 
@@ -63,6 +74,48 @@ def test_effects_are_listed_in_order_also_in_a_file(tmp_path):
     read = applied_effects(py4dstem.read(str(tmp_path / "cube.h5")))
     assert [effect["number"] for effect in read] == list(range(11))
     np.testing.assert_array_equal(read[3]["array"], np.arange(3.0))
+
+
+def test_a_whole_experiment_is_one_chain_and_leaves_each_step_as_it_was():
+    experiment = Experiment(
+        energy_ev=200e3,
+        semiangle_mrad=30,
+        defocus_angstrom=0,
+        scan_step_angstrom=0.15,
+        scan_shape=(20, 20),
+        centre_angstrom=(20, 20),
+        window_angstrom=12,
+        grid_points=90,
+        detector_pixels=32,
+    )
+    y, x = np.indices((20, 20)) * 0.15
+    scanned = 1 + 0.1 * np.cos(2 * np.pi * (y + x) / 1.5)[..., None, None] * np.sin(np.arange(32.0))
+    patterns = (np.exp(-(np.hypot(*np.indices((32, 32)) - 16) ** 2) / 60) * scanned).astype(np.float32)
+    patterns /= patterns.sum(axis=(2, 3), keepdims=True)
+    steps = [datacube(patterns, scan_step_angstrom=0.15, detector_pixel_inverse_angstrom=1 / 12)]
+    for effect in (
+        lambda cube: apply_source_size(cube, 0.4, experiment=experiment),
+        lambda cube: apply_drift(cube, experiment=experiment, drift_angstrom=(0.3, -0.2)),
+        lambda cube: apply_rotation(cube, 15),
+        lambda cube: apply_mtf(cube, pixel_width=1),
+        lambda cube: apply_binning(cube, 2),
+        lambda cube: apply_dose(cube, electrons_per_square_angstrom=1e6, seed=1),
+        lambda cube: apply_bad_pixels(cube, hot=1, dead=1, seed=2),
+        lambda cube: apply_calibration_error(cube, scan_step=1.02),
+    ):
+        before = steps[-1].data.copy(), len(applied_effects(steps[-1]))
+        steps.append(effect(steps[-1]))
+        np.testing.assert_array_equal(steps[-2].data, before[0])
+        assert len(applied_effects(steps[-2])) == before[1]
+    assert [done["effect"] for done in applied_effects(steps[-1])] == [
+        "source size", "positions", "rotation", "modulation transfer", "binning", "dose", "bad pixels",
+        "calibration error",
+    ]  # fmt: skip
+    counted, end = steps[6], steps[-1]
+    assert counted.data.sum(axis=(2, 3)).mean() == pytest.approx(1e6 * 0.15**2, rel=0.01)
+    assert end.calibration.get_R_pixel_size() == pytest.approx(0.153)
+    assert end.calibration.get_Q_pixel_size() == pytest.approx(1 / 6)
+    assert end.calibration.get_QR_rotation_degrees() == 15
 
 
 def test_an_effect_that_comes_too_late_is_refused():

@@ -15,7 +15,7 @@ SCAN = Experiment(
     scan_shape=(7, 9),
     centre_angstrom=(20, 20),
     window_angstrom=16,
-    grid_points=96,
+    grid_points=120,
     detector_pixels=64,
 )
 NOMINAL = SCAN.scan_positions_angstrom
