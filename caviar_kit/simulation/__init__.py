@@ -4,6 +4,7 @@ from caviar_kit.simulation.bad_pixels import apply_bad_pixels, bad_pixels
 from caviar_kit.simulation.binning import apply_binning, beam_pixel
 from caviar_kit.simulation.calibration_error import apply_calibration_error
 from caviar_kit.simulation.columns import Columns, column_displacements, columns
+from caviar_kit.simulation.contributions import PatternContributions, pattern_contributions
 from caviar_kit.simulation.dose import apply_dose
 from caviar_kit.simulation.effects import applied_effects
 from caviar_kit.simulation.einstein import coherent, einstein
@@ -19,11 +20,13 @@ from caviar_kit.simulation.snapshots import Snapshots
 from caviar_kit.simulation.source_size import apply_source_size
 from caviar_kit.simulation.storage import load_snapshots, save_snapshots
 from caviar_kit.simulation.structures import silicon_sigma9, silicon_sigma9_snapshots
+from caviar_kit.simulation.thickness import thicken
 
 __all__ = [
     "Columns",
     "Experiment",
     "GroundTruth",
+    "PatternContributions",
     "Snapshots",
     "applied_effects",
     "apply_bad_pixels",
@@ -46,10 +49,12 @@ __all__ = [
     "ground_truth",
     "load_snapshots",
     "open_scan",
+    "pattern_contributions",
     "save_snapshots",
     "scan",
     "silicon_sigma9",
     "silicon_sigma9_snapshots",
+    "thicken",
     "true_positions",
     "vacuum_probe_intensity",
 ]

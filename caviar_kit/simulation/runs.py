@@ -15,12 +15,13 @@ import numpy as np
 
 from caviar_kit import validation
 from caviar_kit.backend import resolve_device, to_numpy
+from caviar_kit.multislice.operators import FourierShift
 from caviar_kit.simulation.experiment import Experiment
 from caviar_kit.simulation.snapshots import Snapshots
 from caviar_kit.simulation.source_size import SourcePoints
 from caviar_kit.simulation.window import Window, cut_window
 
-__all__ = ["Runner", "vacuum_pattern"]
+__all__ = ["Runner", "built_potential", "probe_wave", "vacuum_pattern"]
 
 _CONFIG: dict[str, Any] = {
     "precision": "float32",
@@ -133,6 +134,22 @@ class Runner:
             projection="infinite",
             periodic=True,
         )
+
+
+def built_potential(runner: Runner, frame: np.ndarray) -> np.ndarray:
+    """Projected potential of each slice (slices, y, x) [V Å], float32."""
+    with _configured("cpu"):
+        array = runner.potential(frame).build(lazy=False).array
+    return np.ascontiguousarray(array.swapaxes(1, 2))
+
+
+def probe_wave(experiment: Experiment) -> np.ndarray:
+    """The probe about pixel (0, 0) of its periodic window, complex64 (y, x), Σ|ψ|² = 1."""
+    with _configured("cpu"):
+        wave = _probe(experiment).build(lazy=False).array
+    middle = experiment.grid_points / 2  # where abTEM builds it
+    wave = FourierShift(wave.shape, (-middle, -middle)).forward(wave.T)
+    return wave / np.linalg.norm(wave)
 
 
 def vacuum_pattern(experiment: Experiment) -> np.ndarray:

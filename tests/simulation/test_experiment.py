@@ -60,7 +60,10 @@ def test_scan_starts_half_its_extent_before_the_centre():
         ({"detector_pixels": 40}, "cuts the bright-field disc"),
         ({"defocus_angstrom": 0, "scan_step_angstrom": 0.8, "scan_shape": (4, 4)}, "overlap by 4%"),
         ({"grid_points": 120, "detector_pixels": 80}, r"band ends at 50.2 mrad, below 2α = 60.0 mrad"),
-        ({"defocus_angstrom": 0, "source_fwhm_angstrom": 0.9}, "source is 0.90 Å wide, more than the probe"),
+        (
+            {"defocus_angstrom": 0, "scan_shape": (1, 1), "source_fwhm_angstrom": 0.9},
+            "source is 0.90 Å wide, more than the probe",
+        ),
     ],
 )
 def test_doubtful_settings_warn(changes, message):
