@@ -1,12 +1,14 @@
 """Atoms → thermal snapshots → calibrated 4D-STEM data, with the truth that a reconstruction should find."""
 
 from caviar_kit.simulation.bulk_motion import mean_square_displacements
+from caviar_kit.simulation.column_covariance import column_covariance
 from caviar_kit.simulation.columns import Columns, column_displacements, columns
 from caviar_kit.simulation.einstein import coherent, einstein
 from caviar_kit.simulation.experiment import Experiment
 from caviar_kit.simulation.ground_truth import GroundTruth, ground_truth
 from caviar_kit.simulation.harmonic import harmonic, harmonic_covariance, phonon_frequencies
 from caviar_kit.simulation.lammps_engine import Lammps
+from caviar_kit.simulation.molecular_dynamics import molecular_dynamics
 from caviar_kit.simulation.phonons import atoms_from_phonopy, phonopy_of, phonopy_of_atoms
 from caviar_kit.simulation.potentials import InteratomicPotential, interatomic_potential
 from caviar_kit.simulation.scan import scan, vacuum_probe_intensity
@@ -25,6 +27,7 @@ __all__ = [
     "apply_source_size",
     "atoms_from_phonopy",
     "coherent",
+    "column_covariance",
     "column_displacements",
     "columns",
     "einstein",
@@ -34,6 +37,7 @@ __all__ = [
     "interatomic_potential",
     "load_snapshots",
     "mean_square_displacements",
+    "molecular_dynamics",
     "phonon_frequencies",
     "phonopy_of",
     "phonopy_of_atoms",
