@@ -13,6 +13,7 @@ import argparse
 import json
 import sys
 import time
+import warnings
 from dataclasses import replace
 
 from caviar_kit import simulation
@@ -25,19 +26,23 @@ def main() -> None:
     )
     parser.add_argument("--repeats", type=int, nargs="+", default=[1, 2, 4, 8, 16])
     parser.add_argument("--snapshots", type=int, default=30)
-    parser.add_argument("--side", type=int, default=4, help="scan positions along y and x")
+    parser.add_argument("--side", type=int, default=3, help="scan positions along y and x")
+    parser.add_argument("--step", type=float, default=2.0, help="between them, to see different places [Å]")
     parser.add_argument("--defocus", type=float, default=0.0, help="[Å]")
     parser.add_argument("--workers", type=int)
     parser.add_argument("--figure", help="PNG to write")
     options = parser.parse_args()
-    optics = replace(
-        simulation.Experiment.paper(),
-        defocus_angstrom=options.defocus,
-        scan_shape=(options.side, options.side),
-        window_angstrom=16.0,
-        grid_points=128,
-        detector_pixels=86,
-    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "neighbouring probes overlap")  # nothing is reconstructed
+        optics = replace(
+            simulation.Experiment.paper(),
+            defocus_angstrom=options.defocus,
+            scan_step_angstrom=options.step,
+            scan_shape=(options.side, options.side),
+            window_angstrom=16.0,
+            grid_points=128,
+            detector_pixels=86,
+        )
     start = time.perf_counter()
     result = simulation.pattern_contributions(
         simulation.silicon_sigma9_snapshots().subset(options.snapshots),

@@ -46,7 +46,7 @@ def pattern_contributions(contributions: PatternContributions, *, ax: Axes | Non
             f"contributions must be PatternContributions, got {type(contributions).__name__}; "
             "see simulation.pattern_contributions"
         )
-    ax = new_axes(ax, 7.0, 4.4)
+    ax = new_axes(ax, 7.4, 4.2)
     order = np.argsort(contributions.thickness_angstrom)
     thickness = contributions.thickness_angstrom[order]
     mean, spread = contributions.mean, contributions.spread

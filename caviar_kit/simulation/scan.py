@@ -133,7 +133,7 @@ def _fill(
     with file.writing() as blocks:
         tick = _Ticker(progress, len(runner.snapshots) * blocks.count)
         tick.done = len(runner.snapshots) * (blocks.count - len(blocks.missing))
-        for block in blocks.missing:
+        for block in tuple(blocks.missing):
             part = points.subset(blocks.positions(block))
             blocks.write(block, runner.mean(part, tick).astype(np.float32))
 

@@ -84,7 +84,11 @@ class _Blocks:
         self._file, self._layout, self.count = file, layout, layout.blocks
         file.seek(layout.marks_offset)
         marks = np.frombuffer(file.read(_MARK.itemsize * self.count), _MARK)
-        self.missing = [block for block in range(self.count) if marks[block] != self._checked(block)]
+        self.missing = [
+            block
+            for block, mark in enumerate(marks)
+            if not mark or mark != self._checked(block)  # 0: not begun, nothing to read
+        ]
 
     def positions(self, block: int) -> slice:
         """Positions of ``block``."""
@@ -98,6 +102,7 @@ class _Blocks:
         self._put(self._place(block)[0], content)
         mark = np.array(zlib.crc32(content) + 1, _MARK)
         self._put(self._layout.marks_offset + block * _MARK.itemsize, mark.tobytes())
+        self.missing.remove(block)
 
     def _put(self, offset: int, content: bytes | memoryview) -> None:
         self._file.seek(offset)
@@ -170,8 +175,11 @@ class ScanFile:
         self._compare(layout, self.part)
         with self.part.open("r+b") as file:
             _lock(file, self.part)
-            yield _Blocks(file, layout)
-            if not _Blocks(file, layout).missing:
+            if not self.part.exists():  # finished by another process since it was opened
+                raise RuntimeError(f"another process has just finished {self.path}; call scan again")
+            blocks = _Blocks(file, layout)
+            yield blocks
+            if not blocks.missing:
                 self.part.replace(self.path)
 
     def _compare(self, layout: _Layout, path: Path) -> None:

@@ -22,7 +22,7 @@ from caviar_kit.simulation import (
     silicon_sigma9_snapshots,
     vacuum_probe_intensity,
 )
-from tests.processes import ROOT
+from tests.processes import ROOT, run_python
 from tests.test_ptychography import build
 from tests.test_ptychography import experiment as small_experiment
 from tests.test_streaming import FIT, QUIET, in_a_file
@@ -247,3 +247,30 @@ def test_the_file_says_what_was_simulated(silicon, tmp_path):
         record = json.loads(file.attrs["caviar_kit_simulation"])
     assert record["experiment"]["defocus_angstrom"] == 40
     assert math.prod(record["experiment"]["scan_shape"]) == 6
+
+
+LIMITED = """
+import sys, resource
+from dataclasses import replace
+from tests.simulation.test_scan_file import MODULE, TINY, scan, silicon_sigma9_snapshots
+MODULE._BLOCK_BYTES = 10_000_000
+silicon = silicon_sigma9_snapshots().subset(1)
+field = replace(TINY, grid_points=120, detector_pixels=120, scan_step_angstrom=0.1, num_slices=1)
+scan(silicon, field, workers=1, path=sys.argv[1] + "/first.h5")  # imports, plans
+used = next(int(l.split()[1]) for l in open("/proc/self/status") if l.startswith("VmData")) * 1024
+resource.setrlimit(resource.RLIMIT_DATA, (used + 150_000_000,) * 2)
+field = replace(field, scan_shape=(45, 45))
+try:
+    path = sys.argv[1] + "/scan.h5" if sys.argv[2] == "file" else None
+    print(scan(silicon, field, workers=1, path=path).data.nbytes // 1_000_000)
+except MemoryError:
+    print("MemoryError")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("where", "expected"), [("file", "116"), ("memory", "MemoryError")])
+def test_116_mb_of_patterns_are_simulated_within_150_mb(tmp_path, where, expected):
+    """In memory the sum alone takes twice the patterns. The limit is on private memory."""
+    pytest.importorskip("resource")
+    assert run_python(LIMITED, tmp_path, where).strip() == expected
