@@ -7,25 +7,48 @@ pixel (0, 0) is the origin of coordinates.
 """
 
 from caviar_kit.vibrations.atoms import find_atoms, track_atoms
+from caviar_kit.vibrations.column_profiles import (
+    ColumnProfiles,
+    DepthEdge,
+    column_profiles,
+    fit_depth_edge,
+)
 from caviar_kit.vibrations.correlations import displacements, greens_tensor
+from caviar_kit.vibrations.depth_spectrum import DepthSpectrum, depth_spectrum
+from caviar_kit.vibrations.information_limit import InformationLimit, information_limit
 from caviar_kit.vibrations.matching import match_atoms
 from caviar_kit.vibrations.offset import correlation_offset, subtract_offset
 from caviar_kit.vibrations.phase import projected_phase
+from caviar_kit.vibrations.power_spectrum import PowerSpectrum, power_spectrum
+from caviar_kit.vibrations.ring_correlation import RingCorrelation, fourier_ring_correlation, state_halves
 from caviar_kit.vibrations.shells import NeighbourShells, neighbour_shells
 from caviar_kit.vibrations.similarity import CorrelationComparison, ShellSimilarity, compare_correlations
 
 __all__ = [
+    "ColumnProfiles",
     "CorrelationComparison",
+    "DepthEdge",
+    "DepthSpectrum",
+    "InformationLimit",
     "NeighbourShells",
+    "PowerSpectrum",
+    "RingCorrelation",
     "ShellSimilarity",
+    "column_profiles",
     "compare_correlations",
     "correlation_offset",
+    "depth_spectrum",
     "displacements",
     "find_atoms",
+    "fit_depth_edge",
+    "fourier_ring_correlation",
     "greens_tensor",
+    "information_limit",
     "match_atoms",
     "neighbour_shells",
+    "power_spectrum",
     "projected_phase",
+    "state_halves",
     "subtract_offset",
     "track_atoms",
 ]
