@@ -8,6 +8,7 @@ pixel (0, 0) is the origin of coordinates.
 
 from caviar_kit.vibrations.atoms import find_atoms, track_atoms
 from caviar_kit.vibrations.correlations import displacements, greens_tensor
+from caviar_kit.vibrations.lattice import Lattice, fit_lattice
 from caviar_kit.vibrations.matching import match_atoms
 from caviar_kit.vibrations.offset import correlation_offset, subtract_offset
 from caviar_kit.vibrations.phase import projected_phase
@@ -16,12 +17,14 @@ from caviar_kit.vibrations.similarity import CorrelationComparison, ShellSimilar
 
 __all__ = [
     "CorrelationComparison",
+    "Lattice",
     "NeighbourShells",
     "ShellSimilarity",
     "compare_correlations",
     "correlation_offset",
     "displacements",
     "find_atoms",
+    "fit_lattice",
     "greens_tensor",
     "match_atoms",
     "neighbour_shells",

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import breadth_first_order, connected_components
-from scipy.spatial import ConvexHull, KDTree
+from scipy.spatial import ConvexHull
 
 from caviar_kit.vibrations._lattice_search import Neighbours
 
-__all__ = ["Fit", "assign", "first_fit", "least_squares", "prune", "site_spacing"]
+__all__ = ["Fit", "assign", "first_fit", "least_squares", "occupied_share", "prune", "site_spacing"]
 
 _LEAST_SITE = 0.5  # of the fullest site: a sparser one is a row of extra atoms, not a site
+_CHANCE = 0.45  # of the sites about an atom: a straight edge keeps a little more than half
+_RIM = 1e-6  # Å: sites on the very rim of the field are not counted, or rounding would decide
 _TUKEY = 4.685  # 95 % efficient for Gaussian residuals
 _HOPS = ((1, 0), (0, 1), (1, 1), (1, -1))
 
@@ -66,31 +68,50 @@ def assign(fit: Fit, neighbours: Neighbours, tolerance: float) -> tuple[np.ndarr
     return cells, sites, residual
 
 
-def prune(fit: Fit, positions: np.ndarray, cells: np.ndarray, sites: np.ndarray, share: float) -> np.ndarray:
-    """Drop atoms that sit on a site by chance: too few of the sites about them are taken.
+def occupied_share(fit: Fit, field: np.ndarray, cells: np.ndarray, sites: np.ndarray) -> np.ndarray:
+    """Share of the lattice sites about each atom that are taken, float64 (atoms,); 0 outside.
 
-    Looks at the lattice sites within 1.1 times the longer lattice vector that lie in the field (the
-    convex hull of all atoms) and repeats until nothing changes; returns the new ``sites``.
+    Counted are the sites within 1.1 times the longer lattice vector that lie in the convex hull of
+    ``field`` (any, 2); 1 where there is none.
     """
-    planes = ConvexHull(positions).equations
+    planes = ConvexHull(field).equations
     hops, targets = _surroundings(fit)
-    sites = sites.copy()
+    taken = _Taken(cells, sites, len(fit.basis))
+    share = np.zeros(len(sites))
+    for kind in range(len(fit.basis)):
+        atoms = np.flatnonzero(sites == kind)
+        near = cells[atoms, None] + hops[kind]
+        there = fit.origin + near @ fit.vectors + fit.basis[targets[kind]]
+        room = ((there @ planes[:, :2].T + planes[:, 2]) < -_RIM).all(axis=2)
+        held = taken(near, targets[kind]) & room
+        count = room.sum(axis=1)
+        share[atoms] = np.where(count > 0, held.sum(axis=1) / np.maximum(count, 1), 1.0)
+    return share
+
+
+def prune(fit: Fit, field: np.ndarray, cells: np.ndarray, sites: np.ndarray) -> np.ndarray:
+    """Drop atoms that sit on a site by chance, in rounds; returns the new ``sites``."""
     while True:
-        inside = np.flatnonzero(sites >= 0)
-        taken = {(*map(int, cells[i]), int(sites[i])) for i in inside}
-        dropped = False
-        verdict = []
-        for i in inside:
-            near, kind = hops[sites[i]] + cells[i], targets[sites[i]]
-            there = fit.ideal(near, kind)
-            slack = 0.25 * np.linalg.norm(fit.vectors, axis=1).min() * 0.5
-            room = (there @ planes[:, :2].T + planes[:, 2] <= slack).all(axis=1)
-            held = [(int(a), int(b), int(k)) in taken for (a, b), k in zip(near, kind, strict=True)]
-            verdict.append(np.count_nonzero(np.array(held) & room) < share * np.count_nonzero(room))
-        dropped = bool(np.any(verdict))
-        sites[inside[np.array(verdict, bool)]] = -1
-        if not dropped or not (sites >= 0).any():
+        alone = (sites >= 0) & (occupied_share(fit, field, cells, sites) < _CHANCE)
+        if not alone.any():
             return sites
+        sites = np.where(alone, -1, sites)
+
+
+class _Taken:
+    """Look-up of occupied lattice sites."""
+
+    def __init__(self, cells: np.ndarray, sites: np.ndarray, kinds: int) -> None:
+        inside = sites >= 0
+        span = np.abs(cells[inside]).max(initial=0) + 1
+        self._span = int(span)
+        self._grid = np.zeros((2 * self._span + 1, 2 * self._span + 1, kinds), bool)
+        self._grid[cells[inside, 0] + self._span, cells[inside, 1] + self._span, sites[inside]] = True
+
+    def __call__(self, cells: np.ndarray, kinds: np.ndarray) -> np.ndarray:
+        within = (np.abs(cells) <= self._span).all(axis=-1)
+        y, x = np.moveaxis(np.clip(cells, -self._span, self._span) + self._span, -1, 0)
+        return self._grid[y, x, kinds] & within
 
 
 def least_squares(fit: Fit, positions: np.ndarray, cells: np.ndarray, sites: np.ndarray) -> Fit:
@@ -156,7 +177,7 @@ def _common_vectors(
     positions: np.ndarray, groups: list[tuple[np.ndarray, np.ndarray]], vectors: np.ndarray
 ) -> np.ndarray:
     """Least squares of all groups with one pair of vectors, each group its own origin, robustly."""
-    rows, sides, weights = [], [], []
+    rows, sides = [], []
     for atoms, cells in groups:
         offset = positions[atoms] - cells @ vectors
         apart = np.linalg.norm(offset - np.median(offset, axis=0), axis=1)
@@ -164,7 +185,6 @@ def _common_vectors(
         n, r = cells[good], positions[atoms][good]
         rows.append(n - n.mean(axis=0))
         sides.append(r - r.mean(axis=0))
-        weights.append(np.full(len(n), 1.0))
     design, side = np.concatenate(rows), np.concatenate(sides)
     if np.linalg.matrix_rank(design) < 2:
         return vectors
@@ -209,7 +229,9 @@ def _merged(
 def _surroundings(fit: Fit) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """For each site the cell differences and sites of what lies about it."""
     reach = 1.1 * float(np.linalg.norm(fit.vectors, axis=1).max())
-    span = 1 + int(np.ceil(reach / np.abs(np.linalg.det(fit.vectors)) * np.linalg.norm(fit.vectors, axis=1).max()))
+    span = 1 + int(
+        np.ceil(reach / np.abs(np.linalg.det(fit.vectors)) * np.linalg.norm(fit.vectors, axis=1).max())
+    )
     line = np.arange(-span, span + 1)
     cells = np.stack(np.meshgrid(line, line, indexing="ij"), axis=-1).reshape(-1, 2)
     cells = np.repeat(cells, len(fit.basis), axis=0)

@@ -12,7 +12,9 @@ __all__ = ["nearest_neighbours", "ordered", "supercell"]
 _EQUAL = 1.05  # distances that differ by less are equally near (noise, strain)
 
 
-def ordered(fit: Fit, cells: np.ndarray, sites: np.ndarray, reduce: bool) -> tuple[Fit, np.ndarray, np.ndarray]:
+def ordered(
+    fit: Fit, cells: np.ndarray, sites: np.ndarray, reduce: bool
+) -> tuple[Fit, np.ndarray, np.ndarray]:
     """Standard vectors, sites in their documented order, cells from 0; returns fit, cells and sites."""
     if reduce:
         vectors, matrix = reduced(fit.vectors)

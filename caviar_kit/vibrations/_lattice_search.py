@@ -16,7 +16,7 @@ from skimage.feature import peak_local_max
 __all__ = ["Neighbours", "find_vectors", "reduced", "refined_vectors", "spacing_of"]
 
 _REACH = 5.0  # in √(area per atom): vectors of cells with up to about 8 sites, two lattices at once
-_SHARE = 0.75  # of the best pair's score: better than any vector within the basis (1/2)
+_SHARE = 0.3  # of the best score: one of two grains, where their coincidence lattice holds both
 _MOST = 48  # translations kept for the search of pairs
 
 
@@ -62,25 +62,44 @@ def find_vectors(neighbours: Neighbours, spacing: float) -> np.ndarray | None:
     translations = _translations(neighbours, _REACH * spacing)
     if len(translations) < 2:
         return None
-    hits = np.array([neighbours.at(t) >= 0 for t in translations])
-    possible = _room(neighbours.positions, translations, neighbours.tolerance)
+    rows = np.array([_in_a_row(neighbours, t) for t in translations], np.float32)
+    possible = _room(neighbours.positions, translations, neighbours.tolerance).astype(np.float32)
     first, second = np.triu_indices(len(translations), 1)
-    area = np.abs(_cross(translations[first], translations[second]))
-    both = hits.astype(np.float32) @ hits.T.astype(np.float32)
-    room = possible.astype(np.float32) @ possible.T.astype(np.float32)
-    count = both[first, second]
-    score = count / np.maximum(room[first, second], 1)
     lengths = np.linalg.norm(translations, axis=1)
-    usable = area > 0.25 * lengths[first] * lengths[second]
-    usable &= count >= 3
+    area = np.abs(_cross(translations[first], translations[second]))
+    count = (rows @ rows.T)[first, second]
+    room = (possible @ possible.T)[first, second]
+    usable = (area > 0.25 * lengths[first] * lengths[second]) & (count >= 3)
     if not usable.any():
         return None
     # a few pairs at the rim of a small field must not beat the crowd
-    score = np.where(usable, score * np.sqrt(np.minimum(count / max(count[usable].max(), 1), 0.5)), 0)
-    good = score >= _SHARE * score.max()
-    smallest = good & (area <= 1.1 * area[good].min())
-    best = np.flatnonzero(smallest)[score[smallest].argmax()]
-    return reduced(translations[[first[best], second[best]]])[0]
+    crowd = np.sqrt(np.minimum(count / count[usable].max(), 0.5))
+    score = np.where(usable, crowd * count / np.maximum(room, 1), 0)
+    pairs = translations[np.stack([first, second], axis=1)]
+    best = int(score.argmax())
+    good = np.flatnonzero(score >= _SHARE * score[best])
+    finer = good[_contain(pairs[good], pairs[best], 2 * neighbours.tolerance)]
+    finer = finer[area[finer] <= 1.1 * area[finer].min()]
+    return reduced(pairs[finer[score[finer].argmax()]])[0]
+
+
+def _in_a_row(neighbours: Neighbours, translation: np.ndarray) -> np.ndarray:
+    """Atoms that ``translation`` takes to a second and one of the two to a third; bool (atoms,).
+
+    A vector between two sites of a basis joins only two atoms.
+    """
+    after, before = neighbours.at(translation), neighbours.at(-translation)
+    return (after >= 0) & ((before >= 0) | (after[after] >= 0))
+
+
+def _contain(pairs: np.ndarray, coarse: np.ndarray, tolerance: float) -> np.ndarray:
+    """Whether the lattice of each pair of vectors contains both ``coarse`` vectors; bool (pairs,).
+
+    The vectors that two grains share (their coincidence lattice) are found in most atoms, but it is
+    one of the grains that is wanted.
+    """
+    times = np.rint(coarse @ np.linalg.inv(pairs))
+    return (np.linalg.norm(times @ pairs - coarse, axis=-1) <= tolerance).all(axis=1)
 
 
 def refined_vectors(neighbours: Neighbours, vectors: np.ndarray) -> np.ndarray:
@@ -134,7 +153,7 @@ def _translations(neighbours: Neighbours, reach: float) -> np.ndarray:
     differences = neighbours.differences(reach)
     width = neighbours.tolerance / 2
     edge = np.arange(-reach - 4 * width, reach + 5 * width, width)
-    counts, *_ = np.histogram2d(*differences.T, bins=(edge, edge))
+    counts, *_ = np.histogram2d(*differences.T, bins=[edge, edge])
     density = ndimage.gaussian_filter(counts, 1.0)
     peaks = peak_local_max(density, min_distance=2, threshold_abs=0.15 * density.max(initial=1e-9))
     centres = edge[peaks] + width / 2

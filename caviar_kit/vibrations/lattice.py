@@ -9,7 +9,15 @@ from numpy.typing import ArrayLike
 
 from caviar_kit import validation
 from caviar_kit.vibrations._inputs import positions_2d
-from caviar_kit.vibrations._lattice_fit import Fit, assign, first_fit, least_squares, prune, site_spacing
+from caviar_kit.vibrations._lattice_fit import (
+    Fit,
+    assign,
+    first_fit,
+    least_squares,
+    occupied_share,
+    prune,
+    site_spacing,
+)
 from caviar_kit.vibrations._lattice_order import along_x, nearest_neighbours, ordered, supercell
 from caviar_kit.vibrations._lattice_search import Neighbours, find_vectors, refined_vectors, spacing_of
 
@@ -68,7 +76,7 @@ def fit_lattice(
     species: ArrayLike | None = None,
     region: ArrayLike | None = None,
     tolerance: float | None = None,
-    occupied: float = 0.45,
+    occupied: float = 0.65,
 ) -> Lattice:
     """Find the lattice that holds most atoms and give each atom its cell and basis site.
 
@@ -90,22 +98,25 @@ def fit_lattice(
     species : array, (atoms,), optional
         Element of each atom as text or number; atoms of different species never share a site.
     region : array, bool, (atoms,), optional
-        Atoms to look at; all others are outside. ``region=first.sites < 0`` finds the second lattice
-        of a twisted bilayer or bicrystal.
+        Atoms to look at; all others are outside, and the region's rim within the field of all
+        positions counts as a boundary. ``region=first.sites < 0`` finds the second lattice of a
+        twisted bilayer or bicrystal.
     tolerance : float, Å, optional
         An atom farther than this from its site is outside. A fifth of the shortest distance between
         sites by default.
     occupied : float
-        An atom is outside if fewer than this share of the sites around it (within 1.1 times the
-        longer lattice vector and the field) are occupied: it sits there by chance or beyond a
-        boundary. At most 0.5, or straight edges would wear away.
+        An atom is outside if less than this share of the sites around it (within 1.1 times the longer
+        lattice vector, and within the convex hull of all positions) are occupied: it is at a
+        boundary or a defect. Straight edges have a little more than a half, an atom next to a
+        vacancy more than 0.8; 0 keeps all but those that sit on a site by chance (below 0.45).
 
     Returns
     -------
     Lattice
         Vectors are the shortest ones, 60° to 120° apart (120° if hexagonal); of equally short ones a1
-        points most nearly along +x, and a2 lies on that side of a1 on which +y lies of +x. ``basis[0]`` is 0 and cells start at 0. Sites are ordered by species; within one,
-        site 0 is the one whose nearest neighbour is most nearly along +x.
+        points most nearly along +x, and a2 lies on that side of a1 on which +y lies of +x. ``basis[0]``
+        is 0, the other sites are taken as near to it as they come, and cells start at 0. Sites are
+        ordered by species; within one, site 0 has its nearest neighbour most nearly along +x.
 
     Raises
     ------
@@ -116,7 +127,7 @@ def fit_lattice(
     chosen = _chosen(region, len(where))
     kinds = _species(species, len(where))
     wanted = None if sites is None else validation.integer("sites", sites)
-    occupied = validation.number("occupied", occupied, minimum=0, maximum=0.5)
+    occupied = validation.number("occupied", occupied, minimum=0, maximum=1)
     if tolerance is not None:
         tolerance = validation.number("tolerance", tolerance, minimum=0, open_minimum=True, unit="Å")
     start = None if vectors is None else _vectors(vectors)
@@ -129,7 +140,8 @@ def fit_lattice(
     search = _SEARCH * spacing if tolerance is None else min(tolerance, 0.2 * spacing)
     neighbours = Neighbours(where[chosen], kinds[chosen], search)
     fit = _start(neighbours, spacing, start, wanted)
-    fit, cells, found = _settled(fit, neighbours, tolerance, occupied)
+    fit, cells, found = _settled(fit, neighbours, where, tolerance)
+    found = np.where(occupied_share(fit, where, cells, found) < occupied, -1, found)
     fit, cells, found = ordered(fit, cells, found, reduce=start is None)
     return _lattice(fit, cells, found, where, chosen)
 
@@ -156,7 +168,7 @@ def _start(neighbours: Neighbours, spacing: float, vectors: np.ndarray | None, w
 
 
 def _settled(
-    fit: Fit, neighbours: Neighbours, tolerance: float | None, occupied: float
+    fit: Fit, neighbours: Neighbours, field: np.ndarray, tolerance: float | None
 ) -> tuple[Fit, np.ndarray, np.ndarray]:
     """Assign, prune and fit in turns until the same atoms stay; fit, cells and sites."""
     positions = neighbours.positions
@@ -164,7 +176,7 @@ def _settled(
     for _ in range(_ROUNDS):
         limit = _TOLERANCE * site_spacing(fit) if tolerance is None else tolerance
         cells, sites, _ = assign(fit, neighbours, limit)
-        sites = prune(fit, positions, cells, sites, occupied)
+        sites = prune(fit, field, cells, sites)
         counts = np.bincount(sites[sites >= 0], minlength=len(fit.basis))
         if counts.min() < 2 or np.linalg.matrix_rank(cells[sites >= 0] - cells[sites >= 0][:1]) < 2:
             raise ValueError(
@@ -179,15 +191,15 @@ def _settled(
     return fit, cells, sites
 
 
-def _lattice(fit: Fit, cells: np.ndarray, sites: np.ndarray, where: np.ndarray, chosen: np.ndarray) -> Lattice:
+def _lattice(
+    fit: Fit, cells: np.ndarray, sites: np.ndarray, where: np.ndarray, chosen: np.ndarray
+) -> Lattice:
     all_cells = np.zeros((len(where), 2), np.int64)
     all_sites = np.full(len(where), -1, np.int64)
     all_cells[chosen], all_sites[chosen] = cells, sites
     inside = all_sites >= 0
     residual = np.full(len(where), np.nan)
-    residual[inside] = np.linalg.norm(
-        where[inside] - fit.ideal(all_cells[inside], all_sites[inside]), axis=1
-    )
+    residual[inside] = np.linalg.norm(where[inside] - fit.ideal(all_cells[inside], all_sites[inside]), axis=1)
     return Lattice(fit.origin, fit.vectors, fit.basis, all_cells, all_sites, residual)
 
 
@@ -196,7 +208,9 @@ def _chosen(region: ArrayLike | None, atoms: int) -> np.ndarray:
         return np.ones(atoms, bool)
     mask = np.asarray(region)
     if mask.dtype != bool or mask.shape != (atoms,):
-        raise ValueError(f"region must be bool of shape ({atoms},), got dtype {mask.dtype} of shape {mask.shape}")
+        raise ValueError(
+            f"region must be bool of shape ({atoms},), got dtype {mask.dtype} of shape {mask.shape}"
+        )
     return mask
 
 
