@@ -7,28 +7,48 @@ pixel (0, 0) is the origin of coordinates.
 """
 
 from caviar_kit.vibrations.atoms import find_atoms, track_atoms
-from caviar_kit.vibrations.correlations import displacements, greens_tensor
+from caviar_kit.vibrations.correlations import displacements, greens_tensor, rotate_axes
+from caviar_kit.vibrations.debye_waller import DebyeWaller, debye_waller
+from caviar_kit.vibrations.intervals import (
+    PairIntervals,
+    ShellIntervals,
+    pair_intervals,
+    shell_intervals,
+)
 from caviar_kit.vibrations.lattice import Lattice, fit_lattice
 from caviar_kit.vibrations.matching import match_atoms
 from caviar_kit.vibrations.offset import correlation_offset, subtract_offset
+from caviar_kit.vibrations.pairs import PairAverages, average_equivalent_pairs
 from caviar_kit.vibrations.phase import projected_phase
 from caviar_kit.vibrations.shells import NeighbourShells, neighbour_shells
 from caviar_kit.vibrations.similarity import CorrelationComparison, ShellSimilarity, compare_correlations
+from caviar_kit.vibrations.symmetry import LatticeOperation, lattice_operations
 
 __all__ = [
     "CorrelationComparison",
+    "DebyeWaller",
     "Lattice",
+    "LatticeOperation",
     "NeighbourShells",
+    "PairAverages",
+    "PairIntervals",
+    "ShellIntervals",
     "ShellSimilarity",
+    "average_equivalent_pairs",
     "compare_correlations",
     "correlation_offset",
+    "debye_waller",
     "displacements",
     "find_atoms",
     "fit_lattice",
     "greens_tensor",
+    "lattice_operations",
     "match_atoms",
     "neighbour_shells",
+    "pair_intervals",
     "projected_phase",
+    "rotate_axes",
+    "shell_intervals",
     "subtract_offset",
     "track_atoms",
 ]

@@ -153,7 +153,7 @@ def _translations(neighbours: Neighbours, reach: float) -> np.ndarray:
     differences = neighbours.differences(reach)
     width = neighbours.tolerance / 2
     edge = np.arange(-reach - 4 * width, reach + 5 * width, width)
-    counts, *_ = np.histogram2d(*differences.T, bins=[edge, edge])
+    counts, _ = np.histogramdd(differences, bins=(edge, edge))
     density = ndimage.gaussian_filter(counts, 1.0)
     peaks = peak_local_max(density, min_distance=2, threshold_abs=0.15 * density.max(initial=1e-9))
     centres = edge[peaks] + width / 2

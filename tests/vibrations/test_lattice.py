@@ -15,19 +15,6 @@ from caviar_kit.vibrations import Lattice, fit_lattice
 from tests.vibrations import structures as st
 
 
-def turn(degrees: float) -> np.ndarray:
-    """Rotation for (y, x) vectors in rows: from +x towards +y."""
-    c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-    return np.array([[c, -s], [s, c]])
-
-
-def patch(kind: str, radius: float = 11.0, *, angle: float = 0.0, strain: tuple = (1.0, 1.0)) -> np.ndarray:
-    make = {"honeycomb": st.honeycomb, "silicon": st.silicon_110}[kind]
-    where, _ = make(20, 26)
-    where = (where - where.mean(axis=0)) @ np.diag(strain) @ turn(angle)
-    return where[np.linalg.norm(where, axis=1) < radius]
-
-
 def square(rows: int, columns: int) -> np.ndarray:
     return np.stack(np.meshgrid(np.arange(rows), np.arange(columns), indexing="ij"), -1).reshape(-1, 2) * 2.0
 
@@ -48,8 +35,8 @@ def consistent(lattice: Lattice, positions: np.ndarray) -> None:
     ("where", "lengths", "angle", "sites", "bond"),
     [
         (square(6, 7), (2, 2), 90, 1, 2),
-        (patch("honeycomb"), (2.504, 2.504), 120, 2, 2.504 / math.sqrt(3)),
-        (patch("silicon"), (3.3258, 3.3258), None, 2, 5.431 / 4),
+        (st.patch("honeycomb"), (2.504, 2.504), 120, 2, 2.504 / math.sqrt(3)),
+        (st.patch("silicon"), (3.3258, 3.3258), None, 2, 5.431 / 4),
     ],
 )
 def test_known_crystals_have_their_cell_and_basis(where, lengths, angle, sites, bond):
@@ -68,7 +55,7 @@ def test_known_crystals_have_their_cell_and_basis(where, lengths, angle, sites, 
 
 
 def test_larger_cell_on_request():
-    where = patch("silicon")
+    where = st.patch("silicon")
     lattice = fit_lattice(where, sites=4)
     np.testing.assert_allclose(np.linalg.norm(lattice.vectors, axis=1), (5.431 / math.sqrt(2), 5.431))
     assert lattice.vectors[0] @ lattice.vectors[1] == pytest.approx(0, abs=1e-9)
@@ -81,7 +68,7 @@ def test_larger_cell_on_request():
 def test_least_squares_reaches_the_accuracy_of_its_noise():
     # 10 % of the atoms missing, 15 strangers: vectors still as good as σ / (cells' spread · √atoms)
     rng = np.random.default_rng(1)
-    true = patch("honeycomb", 16.0, angle=33, strain=(1.03, 0.98))
+    true = st.patch("honeycomb", 16.0, angle=33, strain=(1.03, 0.98))
     exact = fit_lattice(true).vectors
     kept = true[rng.random(len(true)) > 0.1]
     strangers = rng.uniform(-11, 11, (15, 2))
@@ -97,7 +84,7 @@ def test_least_squares_reaches_the_accuracy_of_its_noise():
 
 
 def test_vacancy_and_displaced_atom_are_local():
-    where = patch("honeycomb")
+    where = st.patch("honeycomb")
     centre = int(np.argmin(np.linalg.norm(where, axis=1)))
     moved = where.copy()
     moved[centre] += [0.5, 0.2]
@@ -107,7 +94,7 @@ def test_vacancy_and_displaced_atom_are_local():
 
 
 def test_twisted_bilayer_one_lattice_after_the_other():
-    lower, upper = patch("honeycomb", 17), patch("honeycomb", 17, angle=10.99)
+    lower, upper = st.patch("honeycomb", 17), st.patch("honeycomb", 17, angle=10.99)
     positions = np.concatenate([lower, upper + [0.3, 0.5]])
     positions += np.random.default_rng(2).normal(0, 0.02, positions.shape)
     layer = np.arange(len(positions)) < len(lower)
@@ -152,7 +139,7 @@ def test_species_order_and_split_the_sites():
 @pytest.mark.parametrize("kind", ["honeycomb", "silicon"])
 def test_local_x_lies_along_a_nearest_neighbour(kind):
     for angle in (0, 17, 100, 211):
-        lattice = fit_lattice(patch(kind, angle=angle))
+        lattice = fit_lattice(st.patch(kind, angle=angle))
         y, x = lattice.axes
         np.testing.assert_allclose(lattice.axes @ lattice.axes.T, np.eye(2), atol=1e-12)
         assert np.linalg.det(lattice.axes) == pytest.approx(1)
@@ -170,10 +157,10 @@ def test_local_x_lies_along_a_nearest_neighbour(kind):
 )
 def test_results_co_rotate(kind, angle, mirror, seed):
     rng = np.random.default_rng(seed)
-    where = patch(kind, 9.0)
+    where = st.patch(kind, 9.0)
     where = where[rng.random(len(where)) > 0.05] + rng.normal(0, 0.02, (1, 2))
     order = rng.permutation(len(where))
-    matrix = (np.diag([-1.0, 1.0]) if mirror else np.eye(2)) @ turn(angle)
+    matrix = (np.diag([-1.0, 1.0]) if mirror else np.eye(2)) @ st.turn(angle)
     plain, turned = fit_lattice(where), fit_lattice((where @ matrix + rng.normal(0, 50, 2))[order])
     np.testing.assert_array_equal(turned.inside, plain.inside[order])
     np.testing.assert_allclose(turned.residual, plain.residual[order], atol=1e-7)
@@ -204,7 +191,7 @@ GRID = square(4, 4)
         ),
         (ValueError, "sites must be at least 1", lambda: fit_lattice(GRID, sites=0)),
         (TypeError, "sites", lambda: fit_lattice(GRID, sites=2.0)),
-        (ValueError, "sites=3", lambda: fit_lattice(patch("honeycomb"), sites=3)),
+        (ValueError, "sites=3", lambda: fit_lattice(st.patch("honeycomb"), sites=3)),
         (ValueError, "vectors must not be parallel", lambda: fit_lattice(GRID, vectors=[[1, 0], [2, 0]])),
         (ValueError, "vectors must have shape", lambda: fit_lattice(GRID, vectors=[1, 0])),
         (ValueError, "species", lambda: fit_lattice(GRID, species=["Si"])),

@@ -1,0 +1,238 @@
+"""Correlations with error bars: jackknife and bootstrap over states, slices, cells or atoms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from caviar_kit import validation
+from caviar_kit.vibrations._inputs import positions_2d
+from caviar_kit.vibrations._resampling import Pairs, UnitSums, bootstrap, jackknife, unit_sums
+from caviar_kit.vibrations.correlations import states_first
+from caviar_kit.vibrations.lattice import Lattice
+from caviar_kit.vibrations.pairs import cell_differences
+from caviar_kit.vibrations.shells import SHELLS, neighbour_shells
+
+__all__ = ["PairIntervals", "ShellIntervals", "pair_intervals", "shell_intervals"]
+
+
+@dataclass(frozen=True, eq=False)
+class PairIntervals:
+    """Covariance of each kind of pair with its interval; arrays (pairs, sites, sites, 2, 2), Å²."""
+
+    cells: np.ndarray
+    """Cell differences Δ, int64 (pairs, 2), as in `PairAverages`."""
+    value: np.ndarray
+    """Estimate, free of few-state bias: N/(N-1) times the mean of G; NaN where nothing was measured."""
+    low: np.ndarray
+    """Lower end of the interval."""
+    high: np.ndarray
+    """Upper end of the interval."""
+    standard_error: np.ndarray
+    """Standard error of the estimate."""
+    level: float
+    """Probability that the interval covers the true covariance."""
+
+
+@dataclass(frozen=True, eq=False)
+class ShellIntervals:
+    """Covariance per shell with its interval; arrays (shells, 2, 2), Å².
+
+    The axes of a pair are (across, along) the vector from the first to the second atom, those of
+    "self" are (y, x): ``value[1]`` = [[across, mixed], [mixed, along]] of the nearest neighbours.
+    """
+
+    shells: tuple[str, ...]
+    """Names along the first axis: "self", "nearest", "next", "all"."""
+    value: np.ndarray
+    """Estimate, free of few-state bias; NaN for an empty shell."""
+    low: np.ndarray
+    """Lower end of the interval."""
+    high: np.ndarray
+    """Upper end of the interval."""
+    standard_error: np.ndarray
+    """Standard error of the estimate."""
+    level: float
+    """Probability that the interval covers the true covariance."""
+
+
+def pair_intervals(
+    u: ArrayLike,
+    lattice: Lattice,
+    *,
+    over: str | Sequence[str] = "states",
+    method: str = "jackknife",
+    level: float = 0.95,
+    radius: float | None = None,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> PairIntervals:
+    """Covariance of the displacements for every kind of pair of a lattice, with intervals.
+
+    The estimate is the mean over states, slices and equivalent pairs, as `average_equivalent_pairs`
+    takes it, times N/(N-1) for the mean position that the same N states gave.
+
+    Parameters
+    ----------
+    u : array, (states, atoms, 2) or (states, slices, atoms, 2), Å
+        From `displacements`; NaN are left out, pair by pair. Slices are correlated one by one and
+        then averaged.
+    lattice : Lattice
+        Fitted to the same atoms.
+    over : {"states", "slices", "cells"} or several of them
+        What is left out or drawn again. States are independent, so "states" is honest whatever the
+        correlations in space. "cells" and "slices" take these for independent: neighbouring cells
+        are not, and such intervals alone are too narrow where correlations reach far.
+    method : {"jackknife", "bootstrap"}
+        Jackknife: t interval from leaving out one unit at a time; one kind of unit only.
+        Bootstrap: bootstrap-t for one kind, product weights for several (conservative).
+    level : float
+        Coverage of the interval, between 0 and 1.
+    radius : float, Å, optional
+        Only pairs up to this distance.
+    resamples : int
+        Bootstrap samples.
+    seed : int
+        Of the bootstrap; same seed, same bits.
+
+    Returns
+    -------
+    PairIntervals
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument cannot be used or there are too few units (3 states, 2 others).
+    """
+    array = _four_axes(u)
+    if not isinstance(lattice, Lattice):
+        raise TypeError(f"lattice must be a Lattice from fit_lattice, got {type(lattice).__name__}")
+    if array.shape[2] != len(lattice.sites):
+        raise ValueError(f"u must hold the {len(lattice.sites)} atoms of lattice, got {array.shape[2]}")
+    inside = np.flatnonzero(lattice.sites >= 0)
+    differences, index = cell_differences(lattice.cells[inside])
+    kinds = len(lattice.basis)
+    sites = lattice.sites[inside]
+    key = (index * kinds + sites[:, None]) * kinds + sites
+    cell = np.unique(lattice.cells[inside], axis=0, return_inverse=True)[1].reshape(-1)
+    near = np.ones(key.shape, bool)
+    if radius is not None:
+        radius = validation.number("radius", radius, minimum=0, unit="Å")
+        ideal = lattice.ideal(lattice.cells[inside], sites)
+        near = np.linalg.norm(ideal[:, None] - ideal, axis=-1) <= radius
+    first, second = np.nonzero(near)
+    pairs = Pairs(inside[first], inside[second], key[near], len(differences) * kinds**2, cell[first])
+    result = _interval(array, pairs, over, "cells", method, level, resamples, seed)
+    value, low, high, error = result.reshape(4, len(differences), kinds, kinds, 2, 2)
+    return PairIntervals(differences, value, low, high, error, float(level))
+
+
+def shell_intervals(
+    u: ArrayLike,
+    positions: ArrayLike,
+    *,
+    shell_edges: Sequence[float] | None = None,
+    over: str | Sequence[str] = "states",
+    method: str = "jackknife",
+    level: float = 0.95,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> ShellIntervals:
+    """Mean covariance of the displacements per shell of neighbours, along and across the bond.
+
+    Parameters
+    ----------
+    u, method, level, resamples, seed
+        As for `pair_intervals`.
+    positions : array, (atoms, 2), Å
+        Mean positions of the same atoms.
+    shell_edges : pair of float, optional, Å
+        As for `compare_correlations`.
+    over : {"states", "slices", "atoms"} or several of them
+        As for `pair_intervals`; a pair belongs to its first atom.
+
+    Returns
+    -------
+    ShellIntervals
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument cannot be used or there are too few units (3 states, 2 others).
+    """
+    array, where = _four_axes(u), positions_2d(positions)
+    if array.shape[2] != len(where):
+        raise ValueError(f"positions must hold the {array.shape[2]} atoms of u, got {len(where)}")
+    shells = neighbour_shells(where, shell_edges)
+    first, second, kinds = [], [], []
+    for kind, name in enumerate(SHELLS):
+        i, j = np.nonzero(shells.mask(name))
+        first.append(i)
+        second.append(j)
+        kinds.append(np.full(len(i), kind))
+    i, j = np.concatenate(first), np.concatenate(second)
+    pairs = Pairs(i, j, np.concatenate(kinds), len(SHELLS), i, _frames(where[j] - where[i]))
+    result = _interval(array, pairs, over, "atoms", method, level, resamples, seed)
+    value, low, high, error = result.reshape(4, len(SHELLS), 2, 2)
+    return ShellIntervals(SHELLS, value, low, high, error, float(level))
+
+
+def _interval(
+    u: np.ndarray,
+    pairs: Pairs,
+    over: str | Sequence[str],
+    place: str,
+    method: str,
+    level: float,
+    resamples: int,
+    seed: int,
+) -> np.ndarray:
+    """Value, lower and upper end and standard error, (4, classes, 4)."""
+    names = _over(over, place)
+    validation.choice("method", method, ("jackknife", "bootstrap"))
+    level = validation.number("level", level, minimum=0, maximum=0.9999, open_minimum=True)
+    resamples = validation.integer("resamples", resamples, minimum=100)
+    seed = validation.integer("seed", seed, minimum=0)
+    if method == "jackknife" and len(names) > 1:
+        raise ValueError(
+            f"over must name one kind of unit for the jackknife, got {names}; try method='bootstrap'"
+        )
+    units = unit_sums(u, pairs, names, place)
+    _enough(units, names)
+    if method == "jackknife":
+        error, low, high = jackknife(units, level)
+    else:
+        error, low, high = bootstrap(units, level, resamples, np.random.default_rng(seed))
+    return units.value, error, low, high
+
+
+def _over(over: str | Sequence[str], place: str) -> tuple[str, ...]:
+    names = (over,) if isinstance(over, str) else tuple(over)
+    for name in names:
+        validation.choice("over", name, ("states", "slices", place))
+    if not names or len(set(names)) < len(names):
+        raise ValueError(f"over must name units once each, got {names}")
+    return names
+
+
+def _enough(units: UnitSums, names: tuple[str, ...]) -> None:
+    for k, many in enumerate(units.units):
+        least = 3 if units.states_first and k == 0 else 2
+        if many < least:
+            raise ValueError(f"over={names} needs at least {least} units of each kind, got {units.units}")
+
+
+def _four_axes(u: ArrayLike) -> np.ndarray:
+    array = states_first("u", u)
+    return array[:, None] if array.ndim == 3 else array
+
+
+def _frames(apart: np.ndarray) -> np.ndarray:
+    """Rows (across, along) for vectors (pairs, 2); the image's (y, x) for a pair of an atom with itself."""
+    length = np.linalg.norm(apart, axis=1, keepdims=True)
+    along = np.where(length > 0, apart / np.where(length > 0, length, 1), [0.0, 1.0])
+    across = np.stack([along[:, 1], -along[:, 0]], axis=1)
+    return np.stack([across, along], axis=1)
