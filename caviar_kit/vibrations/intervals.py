@@ -200,13 +200,17 @@ def _interval(
         raise ValueError(
             f"over must name one kind of unit for the jackknife, got {names}; try method='bootstrap'"
         )
-    units = unit_sums(u, pairs, names, place)
+    present, kinds = np.unique(pairs.kinds, return_inverse=True)
+    compact = replace(pairs, kinds=kinds.reshape(-1), classes=len(present))
+    units = unit_sums(u, compact, names, place)
     _enough(units, names)
     if method == "jackknife":
         error, low, high = jackknife(units, level)
     else:
         error, low, high = bootstrap(units, level, resamples, np.random.default_rng(seed))
-    return units.value, error, low, high
+    full = np.full((4, pairs.classes, 4), np.nan)
+    full[:, present] = units.value, low, high, error
+    return full
 
 
 def _over(over: str | Sequence[str], place: str) -> tuple[str, ...]:
