@@ -20,6 +20,7 @@ from caviar_kit.vibrations.matching import match_atoms
 from caviar_kit.vibrations.offset import correlation_offset, subtract_offset
 from caviar_kit.vibrations.pairs import PairAverages, average_equivalent_pairs
 from caviar_kit.vibrations.phase import projected_phase
+from caviar_kit.vibrations.refinement import FLAGS as TRACKING_FLAGS
 from caviar_kit.vibrations.shells import NeighbourShells, neighbour_shells
 from caviar_kit.vibrations.similarity import CorrelationComparison, ShellSimilarity, compare_correlations
 from caviar_kit.vibrations.symmetry import LatticeOperation, lattice_operations
@@ -34,6 +35,7 @@ __all__ = [
     "PairIntervals",
     "ShellIntervals",
     "ShellSimilarity",
+    "TRACKING_FLAGS",
     "average_equivalent_pairs",
     "compare_correlations",
     "correlation_offset",
