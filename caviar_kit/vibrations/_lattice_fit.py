@@ -11,10 +11,19 @@ from scipy.spatial import ConvexHull
 
 from caviar_kit.vibrations._lattice_search import Neighbours
 
-__all__ = ["Fit", "assign", "first_fit", "least_squares", "occupied_share", "prune", "site_spacing"]
+__all__ = [
+    "Fit",
+    "assign",
+    "first_fit",
+    "least_squares",
+    "occupied_share",
+    "prune",
+    "site_spacing",
+    "typical_share",
+]
 
 _LEAST_SITE = 0.5  # of the fullest site: a sparser one is a row of extra atoms, not a site
-_CHANCE = 0.45  # of the sites about an atom: a straight edge keeps a little more than half
+_CHANCE = 0.45  # of the typical share of sites taken about an atom: a straight edge keeps over half
 _RIM = 1e-6  # Å: sites on the very rim of the field are not counted, or rounding would decide
 _TUKEY = 4.685  # 95 % efficient for Gaussian residuals
 _HOPS = ((1, 0), (0, 1), (1, 1), (1, -1))
@@ -91,11 +100,18 @@ def occupied_share(fit: Fit, field: np.ndarray, cells: np.ndarray, sites: np.nda
 
 def prune(fit: Fit, field: np.ndarray, cells: np.ndarray, sites: np.ndarray) -> np.ndarray:
     """Drop atoms that sit on a site by chance, in rounds; returns the new ``sites``."""
+    least = _CHANCE * typical_share(occupied_share(fit, field, cells, sites), sites)
     while True:
-        alone = (sites >= 0) & (occupied_share(fit, field, cells, sites) < _CHANCE)
+        alone = (sites >= 0) & (occupied_share(fit, field, cells, sites) < least)
         if not alone.any():
             return sites
         sites = np.where(alone, -1, sites)
+
+
+def typical_share(share: np.ndarray, sites: np.ndarray) -> float:
+    """Median share of the atoms inside: 1 for a perfect crystal, less with many vacancies."""
+    inside = sites >= 0
+    return float(np.median(share[inside])) if inside.any() else 0.0
 
 
 class _Taken:

@@ -34,7 +34,9 @@ class Neighbours:
         """Index of the atom at each position + ``translation``, int (atoms,); -1 where there is none."""
         found = np.full(len(self.positions), -1)
         for members, tree in zip(self._members, self._trees, strict=True):
-            distance, which = tree.query(self.positions[members] + translation)
+            distance, which = tree.query(
+                self.positions[members] + translation, distance_upper_bound=self.tolerance
+            )
             found[members] = np.where(distance <= self.tolerance, members[which % len(members)], -1)
         return found
 

@@ -92,6 +92,8 @@ class DebyeWaller:
 def debye_waller(G: ArrayLike, *, states: int | None = None, lattice: Lattice | None = None) -> DebyeWaller:
     """Mean square displacements U and Debye–Waller factors B of every atom or site.
 
+    In a projection they are those of a column's mean position, less than those of its atoms.
+
     Parameters
     ----------
     G : array, (atoms, 2, atoms, 2), Å²

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,8 +14,9 @@ from caviar_kit.vibrations._inputs import positions_2d
 from caviar_kit.vibrations._resampling import Pairs, UnitSums, bootstrap, jackknife, unit_sums
 from caviar_kit.vibrations.correlations import states_first
 from caviar_kit.vibrations.lattice import Lattice
-from caviar_kit.vibrations.pairs import cell_differences
+from caviar_kit.vibrations.pairs import cell_differences, images_of
 from caviar_kit.vibrations.shells import SHELLS, neighbour_shells
+from caviar_kit.vibrations.symmetry import LatticeOperation, lattice_operations
 
 __all__ = ["PairIntervals", "ShellIntervals", "pair_intervals", "shell_intervals"]
 
@@ -67,6 +69,7 @@ def pair_intervals(
     method: str = "jackknife",
     level: float = 0.95,
     radius: float | None = None,
+    point_group: str | Sequence[ArrayLike] | None = None,
     resamples: int = 1000,
     seed: int = 0,
 ) -> PairIntervals:
@@ -93,6 +96,8 @@ def pair_intervals(
         Coverage of the interval, between 0 and 1.
     radius : float, Å, optional
         Only pairs up to this distance.
+    point_group : {"site", "lattice"} or sequence of (2, 2) matrices, optional
+        Average over rotations and mirrors too, as in `average_equivalent_pairs`.
     resamples : int
         Bootstrap samples.
     seed : int
@@ -125,9 +130,14 @@ def pair_intervals(
         near = np.linalg.norm(ideal[:, None] - ideal, axis=-1) <= radius
     first, second = np.nonzero(near)
     pairs = Pairs(inside[first], inside[second], key[near], len(differences) * kinds**2, cell[first])
-    result = _interval(array, pairs, over, "cells", method, level, resamples, seed)
+    settings = _settings(over, "cells", method, level, resamples, seed)
+    units, present = _units(array, pairs, settings)
+    if point_group is not None:
+        operations = lattice_operations(lattice, point_group)
+        differences, units, present = _symmetric(units, present, differences, kinds, operations)
+    result = _interval(units, present, len(differences) * kinds**2, settings)
     value, low, high, error = result.reshape(4, len(differences), kinds, kinds, 2, 2)
-    return PairIntervals(differences, value, low, high, error, float(level))
+    return PairIntervals(differences, value, low, high, error, settings.level)
 
 
 def shell_intervals(
@@ -175,42 +185,86 @@ def shell_intervals(
         kinds.append(np.full(len(i), kind))
     i, j = np.concatenate(first), np.concatenate(second)
     pairs = Pairs(i, j, np.concatenate(kinds), len(SHELLS), i, _frames(where[j] - where[i]))
-    result = _interval(array, pairs, over, "atoms", method, level, resamples, seed)
-    value, low, high, error = result.reshape(4, len(SHELLS), 2, 2)
-    return ShellIntervals(SHELLS, value, low, high, error, float(level))
+    settings = _settings(over, "atoms", method, level, resamples, seed)
+    units, present = _units(array, pairs, settings)
+    value, low, high, error = _interval(units, present, len(SHELLS), settings).reshape(4, len(SHELLS), 2, 2)
+    return ShellIntervals(SHELLS, value, low, high, error, settings.level)
 
 
-def _interval(
-    u: np.ndarray,
-    pairs: Pairs,
-    over: str | Sequence[str],
-    place: str,
-    method: str,
-    level: float,
-    resamples: int,
-    seed: int,
-) -> np.ndarray:
-    """Value, lower and upper end and standard error, (4, classes, 4)."""
+class _Settings(NamedTuple):
+    over: tuple[str, ...]
+    place: str
+    method: str
+    level: float
+    resamples: int
+    seed: int
+
+
+def _settings(
+    over: str | Sequence[str], place: str, method: str, level: float, resamples: int, seed: int
+) -> _Settings:
     names = _over(over, place)
     validation.choice("method", method, ("jackknife", "bootstrap"))
-    level = validation.number("level", level, minimum=0, maximum=0.9999, open_minimum=True)
-    resamples = validation.integer("resamples", resamples, minimum=100)
-    seed = validation.integer("seed", seed, minimum=0)
     if method == "jackknife" and len(names) > 1:
         raise ValueError(
             f"over must name one kind of unit for the jackknife, got {names}; try method='bootstrap'"
         )
+    return _Settings(
+        names,
+        place,
+        method,
+        validation.number("level", level, minimum=0, maximum=0.9999, open_minimum=True),
+        validation.integer("resamples", resamples, minimum=100),
+        validation.integer("seed", seed, minimum=0),
+    )
+
+
+def _units(u: np.ndarray, pairs: Pairs, settings: _Settings) -> tuple[UnitSums, np.ndarray]:
+    """Sums per unit, of the classes that have pairs only; and which classes these are."""
     present, kinds = np.unique(pairs.kinds, return_inverse=True)
     compact = replace(pairs, kinds=kinds.reshape(-1), classes=len(present))
-    units = unit_sums(u, compact, names, place)
-    _enough(units, names)
-    if method == "jackknife":
-        error, low, high = jackknife(units, level)
+    units = unit_sums(u, compact, settings.over, settings.place)
+    for k, many in enumerate(units.units):
+        least = 3 if units.states_first and k == 0 else 2
+        if many < least:
+            raise ValueError(
+                f"over={settings.over} needs at least {least} units of each kind, got {units.units}"
+            )
+    return units, present
+
+
+def _interval(units: UnitSums, present: np.ndarray, classes: int, settings: _Settings) -> np.ndarray:
+    """Value, lower and upper end and standard error, (4, classes, 4)."""
+    if settings.method == "jackknife":
+        error, low, high = jackknife(units, settings.level)
     else:
-        error, low, high = bootstrap(units, level, resamples, np.random.default_rng(seed))
-    full = np.full((4, pairs.classes, 4), np.nan)
+        rng = np.random.default_rng(settings.seed)
+        error, low, high = bootstrap(units, settings.level, settings.resamples, rng)
+    full = np.full((4, classes, 4), np.nan)
     full[:, present] = units.value, low, high, error
     return full
+
+
+def _symmetric(
+    units: UnitSums,
+    present: np.ndarray,
+    differences: np.ndarray,
+    kinds: int,
+    operations: Sequence[LatticeOperation],
+) -> tuple[np.ndarray, UnitSums, np.ndarray]:
+    """Sums that contain the images of all pairs; cell differences, units, classes present."""
+    pair, one, two = np.unravel_index(present, (len(differences), kinds, kinds))
+    images = images_of(differences[pair], one, two, operations)
+    shape = (len(images.cells), kinds, kinds)
+    flat = [np.ravel_multi_index(target, shape) for target in images.targets]
+    reached = np.unique(np.concatenate(flat))
+    sums = np.zeros((*units.units, len(reached), 4))
+    counts = np.zeros((*units.units, len(reached)))
+    for target, turn in zip(flat, images.turns, strict=True):
+        at = np.searchsorted(reached, target)
+        sums[..., at, :] += units.sums @ turn.T
+        counts[..., at] += units.counts
+    return images.cells, replace(units, sums=sums, counts=counts), reached
 
 
 def _over(over: str | Sequence[str], place: str) -> tuple[str, ...]:
@@ -220,13 +274,6 @@ def _over(over: str | Sequence[str], place: str) -> tuple[str, ...]:
     if not names or len(set(names)) < len(names):
         raise ValueError(f"over must name units once each, got {names}")
     return names
-
-
-def _enough(units: UnitSums, names: tuple[str, ...]) -> None:
-    for k, many in enumerate(units.units):
-        least = 3 if units.states_first and k == 0 else 2
-        if many < least:
-            raise ValueError(f"over={names} needs at least {least} units of each kind, got {units.units}")
 
 
 def _four_axes(u: ArrayLike) -> np.ndarray:

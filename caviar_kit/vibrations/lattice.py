@@ -17,6 +17,7 @@ from caviar_kit.vibrations._lattice_fit import (
     occupied_share,
     prune,
     site_spacing,
+    typical_share,
 )
 from caviar_kit.vibrations._lattice_order import along_x, nearest_neighbours, ordered, supercell
 from caviar_kit.vibrations._lattice_search import Neighbours, find_vectors, refined_vectors, spacing_of
@@ -105,10 +106,11 @@ def fit_lattice(
         An atom farther than this from its site is outside. A fifth of the shortest distance between
         sites by default.
     occupied : float
-        An atom is outside if less than this share of the sites around it (within 1.1 times the longer
-        lattice vector, and within the convex hull of all positions) are occupied: it is at a
-        boundary or a defect. Straight edges have a little more than a half, an atom next to a
-        vacancy more than 0.8; 0 keeps all but those that sit on a site by chance (below 0.45).
+        An atom is outside if the share of the sites around it that are occupied (within 1.1 times the
+        longer lattice vector, and within the convex hull of all positions) is less than this part of
+        the median share, which is 1 unless vacancies are many: it is at a boundary or a defect.
+        Straight edges have a little more than a half, an atom next to a vacancy more than 0.8; 0
+        keeps all but those that sit on a site by chance (below 0.45).
 
     Returns
     -------
@@ -141,7 +143,8 @@ def fit_lattice(
     neighbours = Neighbours(where[chosen], kinds[chosen], search)
     fit = _start(neighbours, spacing, start, wanted)
     fit, cells, found = _settled(fit, neighbours, where, tolerance)
-    found = np.where(occupied_share(fit, where, cells, found) < occupied, -1, found)
+    share = occupied_share(fit, where, cells, found)
+    found = np.where(share < occupied * typical_share(share, found), -1, found)
     fit, cells, found = ordered(fit, cells, found, reduce=start is None)
     return _lattice(fit, cells, found, where, chosen)
 

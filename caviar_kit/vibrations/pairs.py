@@ -200,42 +200,49 @@ def _translation_sums(blocks: np.ndarray, lattice: Lattice) -> _Sums:
     )
 
 
+class Images(NamedTuple):
+    """Where point operations take each kind of pair."""
+
+    cells: np.ndarray  # all cell differences reached, with their negatives, (pairs, 2)
+    targets: list[
+        tuple[np.ndarray, np.ndarray, np.ndarray]
+    ]  # per operation: index into (pairs, sites, sites)
+    turns: list[np.ndarray]  # per operation: (4, 4), what it does to a block
+
+
+def images_of(
+    cells: np.ndarray, one: np.ndarray, two: np.ndarray, operations: Sequence[LatticeOperation]
+) -> Images:
+    """Images of the pairs from (cell 0, site ``one``) to (cell ``cells``, site ``two``)."""
+    moved = [cells @ op.cells + op.hops[two] - op.hops[one] for op in operations]
+    every = np.concatenate(moved)
+    reached = np.unique(np.concatenate([every, -every]), axis=0)
+    place = {(int(a), int(b)): k for k, (a, b) in enumerate(reached)}
+    targets = [
+        (np.array([place[int(a), int(b)] for a, b in new]), op.sites[one], op.sites[two])
+        for new, op in zip(moved, operations, strict=True)
+    ]
+    return Images(reached, targets, [np.kron(op.matrix, op.matrix) for op in operations])
+
+
 def _turned(sums: _Sums, operations: Sequence[LatticeOperation]) -> _Sums:
     """Add the images of every sum under all operations; T → R T Rᵀ for each block."""
     kinds = sums.weight.shape[1]
     pair, one, two = np.nonzero(sums.measured)
-    images = [
-        np.column_stack(
-            [
-                sums.cells[pair] @ operation.cells + operation.hops[two] - operation.hops[one],
-                operation.sites[one],
-                operation.sites[two],
-            ]
-        )
-        for operation in operations
-    ]
-    every = np.concatenate([image[:, :2] for image in images])
-    cells = np.unique(np.concatenate([every, -every]), axis=0)
-    shape = (len(cells), kinds, kinds)
-    result = _Sums(
-        cells, np.zeros((*shape, 4)), np.zeros((*shape, 4, 4)), np.zeros(shape, int), np.zeros(shape, int)
-    )
-    place = {(int(a), int(b)): k for k, (a, b) in enumerate(cells)}
+    images = images_of(sums.cells[pair], one, two, operations)
+    shape = (len(images.cells), kinds, kinds)
+    first, second = np.zeros((*shape, 4)), np.zeros((*shape, 4, 4))
+    weight, measured = np.zeros(shape, int), np.zeros(shape, int)
     origins = []
-    for operation, image in zip(operations, images, strict=True):
-        rows = np.array([place[int(a), int(b)] for a, b in image[:, :2]])
-        target = (rows, image[:, 2], image[:, 3])
-        turn = np.kron(operation.matrix, operation.matrix)
+    for target, turn in zip(images.targets, images.turns, strict=True):
         # an operation maps different kinds of pairs to different kinds: no index twice
-        result.first[target] += sums.first[pair, one, two] @ turn.T
-        result.second[target] += turn @ sums.second[pair, one, two] @ turn.T
-        result.weight[target] += sums.measured[pair, one, two]
+        first[target] += sums.first[pair, one, two] @ turn.T
+        second[target] += turn @ sums.second[pair, one, two] @ turn.T
+        weight[target] += sums.measured[pair, one, two]
         origins.append(np.ravel_multi_index(target, shape) * len(pair) + np.arange(len(pair)))
-    origin = np.unique(np.concatenate(origins))
-    np.add.at(
-        result.measured.reshape(-1), origin // len(pair), sums.measured[pair, one, two][origin % len(pair)]
-    )
-    return result
+    reached, source = np.divmod(np.unique(np.concatenate(origins)), len(pair))
+    np.add.at(measured.reshape(-1), reached, sums.measured[pair, one, two][source])
+    return _Sums(images.cells, first, second, weight, measured)
 
 
 def _blocks_of(G: ArrayLike, lattice: Lattice) -> np.ndarray:

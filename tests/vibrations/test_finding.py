@@ -64,6 +64,25 @@ def test_refinement_is_near_the_limit_that_noise_sets(method):
     assert 0.9 * limit < np.sqrt(np.mean(squares)) < 1.6 * limit
 
 
+@pytest.mark.parametrize("quarter_turns", [0, 1, 2, 3])
+@pytest.mark.parametrize("mirror", [False, True])
+def test_turned_images_give_turned_positions(quarter_turns, mirror):
+    atoms, pixel = honeycomb_in_field(9), 0.15
+    image = bells(atoms, np.ones(len(atoms)), pixel, 0.05)
+    index = np.stack(np.meshgrid(*map(np.arange, image.shape), indexing="ij"), axis=-1)  # y, x of each pixel
+    turned = np.rot90(image[::-1] if mirror else image, quarter_turns)
+    origin_of = np.rot90(index[::-1] if mirror else index, quarter_turns)
+    found, seen = ck.find_atoms(image, pixel), ck.find_atoms(turned, pixel)
+    corner = origin_of[0, 0] * pixel
+    steps = np.array([origin_of[1, 0], origin_of[0, 1]]) - origin_of[0, 0]
+    back = corner + seen @ steps
+    assert len(seen) == len(found)
+    assert nearest(back, found).max() < 1e-4
+    tracked = ck.track_atoms(turned[None], seen, pixel, method="gaussian")[0]
+    plain = ck.track_atoms(image[None], found, pixel, method="gaussian")[0]
+    assert nearest(corner + tracked @ steps, plain).max() < 1e-4
+
+
 def test_edge_of_the_crystal_and_vacuum():
     atoms = honeycomb_in_field(7)
     atoms = atoms[atoms[:, 0] > 8.0]
