@@ -12,8 +12,10 @@ from caviar_kit.vibrations.debye_waller import DebyeWaller, debye_waller
 from caviar_kit.vibrations.intervals import (
     PairIntervals,
     ShellIntervals,
+    TensorIntervals,
     pair_intervals,
     shell_intervals,
+    tensor_intervals,
 )
 from caviar_kit.vibrations.lattice import Lattice, fit_lattice
 from caviar_kit.vibrations.matching import match_atoms
@@ -36,6 +38,7 @@ __all__ = [
     "ShellIntervals",
     "ShellSimilarity",
     "TRACKING_FLAGS",
+    "TensorIntervals",
     "average_equivalent_pairs",
     "compare_correlations",
     "correlation_offset",
@@ -52,5 +55,6 @@ __all__ = [
     "rotate_axes",
     "shell_intervals",
     "subtract_offset",
+    "tensor_intervals",
     "track_atoms",
 ]

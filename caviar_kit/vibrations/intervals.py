@@ -4,21 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from caviar_kit import validation
 from caviar_kit.vibrations._inputs import positions_2d
-from caviar_kit.vibrations._resampling import Pairs, UnitSums, bootstrap, jackknife, unit_sums
-from caviar_kit.vibrations.correlations import states_first
+from caviar_kit.vibrations._interval_steps import four_axes, interval, settings_of, units_of
+from caviar_kit.vibrations._resampling import Pairs, UnitSums
 from caviar_kit.vibrations.lattice import Lattice
 from caviar_kit.vibrations.pairs import cell_differences, images_of
 from caviar_kit.vibrations.shells import SHELLS, neighbour_shells
 from caviar_kit.vibrations.symmetry import LatticeOperation, lattice_operations
 
-__all__ = ["PairIntervals", "ShellIntervals", "pair_intervals", "shell_intervals"]
+__all__ = [
+    "PairIntervals",
+    "ShellIntervals",
+    "TensorIntervals",
+    "pair_intervals",
+    "shell_intervals",
+    "tensor_intervals",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +65,59 @@ class ShellIntervals:
     """Standard error of the estimate."""
     level: float
     """Probability that the interval covers the true covariance."""
+
+
+@dataclass(frozen=True, eq=False)
+class TensorIntervals:
+    """Covariance of every two atoms with its interval; arrays (atoms, 2, atoms, 2), Å²."""
+
+    value: np.ndarray
+    """Estimate, free of few-state bias; NaN where two atoms were never seen together."""
+    low: np.ndarray
+    """Lower end of the interval."""
+    high: np.ndarray
+    """Upper end of the interval."""
+    standard_error: np.ndarray
+    """Standard error of the estimate."""
+    level: float
+    """Probability that the interval covers the true covariance."""
+
+
+def tensor_intervals(u: ArrayLike, *, over: str = "states", level: float = 0.95) -> TensorIntervals:
+    """Covariance of every two atoms, one by one, with jackknife intervals.
+
+    A single pair seen in N states has a wide and skewed distribution: at N = 20 the interval of a
+    variance covers the truth in about 89 % instead of 95 %. Means over equal pairs do better, see
+    `pair_intervals` and `shell_intervals`.
+
+    Parameters
+    ----------
+    u : array, (states, atoms, 2) or (states, slices, atoms, 2), Å
+        From `displacements`; NaN are left out, pair by pair.
+    over : {"states", "slices"}
+        What is left out.
+    level : float
+        Coverage of the interval, between 0 and 1.
+
+    Returns
+    -------
+    TensorIntervals
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument cannot be used or there are too few units (3 states, 2 slices).
+    """
+    array = four_axes(u)
+    validation.choice("over", over, ("states", "slices"))
+    atoms = array.shape[2]
+    first, second = (index.ravel() for index in np.indices((atoms, atoms)))
+    pairs = Pairs(first, second, np.arange(atoms**2), atoms**2, np.zeros(atoms**2, int))
+    settings = settings_of(over, "cells", "jackknife", level, 100, 0)
+    sums, present = units_of(array, pairs, settings)
+    blocks = interval(sums, present, atoms**2, settings).reshape(4, atoms, atoms, 2, 2)
+    value, low, high, error = blocks.transpose(0, 1, 3, 2, 4)
+    return TensorIntervals(value, low, high, error, settings.level)
 
 
 def pair_intervals(
@@ -112,7 +171,7 @@ def pair_intervals(
     TypeError, ValueError
         If an argument cannot be used or there are too few units (3 states, 2 others).
     """
-    array = _four_axes(u)
+    array = four_axes(u)
     if not isinstance(lattice, Lattice):
         raise TypeError(f"lattice must be a Lattice from fit_lattice, got {type(lattice).__name__}")
     if array.shape[2] != len(lattice.sites):
@@ -130,12 +189,12 @@ def pair_intervals(
         near = np.linalg.norm(ideal[:, None] - ideal, axis=-1) <= radius
     first, second = np.nonzero(near)
     pairs = Pairs(inside[first], inside[second], key[near], len(differences) * kinds**2, cell[first])
-    settings = _settings(over, "cells", method, level, resamples, seed)
-    units, present = _units(array, pairs, settings)
+    settings = settings_of(over, "cells", method, level, resamples, seed)
+    sums, present = units_of(array, pairs, settings)
     if point_group is not None:
         operations = lattice_operations(lattice, point_group)
-        differences, units, present = _symmetric(units, present, differences, kinds, operations)
-    result = _interval(units, present, len(differences) * kinds**2, settings)
+        differences, sums, present = _symmetric(sums, present, differences, kinds, operations)
+    result = interval(sums, present, len(differences) * kinds**2, settings)
     value, low, high, error = result.reshape(4, len(differences), kinds, kinds, 2, 2)
     return PairIntervals(differences, value, low, high, error, settings.level)
 
@@ -173,7 +232,7 @@ def shell_intervals(
     TypeError, ValueError
         If an argument cannot be used or there are too few units (3 states, 2 others).
     """
-    array, where = _four_axes(u), positions_2d(positions)
+    array, where = four_axes(u), positions_2d(positions)
     if array.shape[2] != len(where):
         raise ValueError(f"positions must hold the {array.shape[2]} atoms of u, got {len(where)}")
     shells = neighbour_shells(where, shell_edges)
@@ -185,64 +244,10 @@ def shell_intervals(
         kinds.append(np.full(len(i), kind))
     i, j = np.concatenate(first), np.concatenate(second)
     pairs = Pairs(i, j, np.concatenate(kinds), len(SHELLS), i, _frames(where[j] - where[i]))
-    settings = _settings(over, "atoms", method, level, resamples, seed)
-    units, present = _units(array, pairs, settings)
-    value, low, high, error = _interval(units, present, len(SHELLS), settings).reshape(4, len(SHELLS), 2, 2)
+    settings = settings_of(over, "atoms", method, level, resamples, seed)
+    sums, present = units_of(array, pairs, settings)
+    value, low, high, error = interval(sums, present, len(SHELLS), settings).reshape(4, len(SHELLS), 2, 2)
     return ShellIntervals(SHELLS, value, low, high, error, settings.level)
-
-
-class _Settings(NamedTuple):
-    over: tuple[str, ...]
-    place: str
-    method: str
-    level: float
-    resamples: int
-    seed: int
-
-
-def _settings(
-    over: str | Sequence[str], place: str, method: str, level: float, resamples: int, seed: int
-) -> _Settings:
-    names = _over(over, place)
-    validation.choice("method", method, ("jackknife", "bootstrap"))
-    if method == "jackknife" and len(names) > 1:
-        raise ValueError(
-            f"over must name one kind of unit for the jackknife, got {names}; try method='bootstrap'"
-        )
-    return _Settings(
-        names,
-        place,
-        method,
-        validation.number("level", level, minimum=0, maximum=0.9999, open_minimum=True),
-        validation.integer("resamples", resamples, minimum=100),
-        validation.integer("seed", seed, minimum=0),
-    )
-
-
-def _units(u: np.ndarray, pairs: Pairs, settings: _Settings) -> tuple[UnitSums, np.ndarray]:
-    """Sums per unit, of the classes that have pairs only; and which classes these are."""
-    present, kinds = np.unique(pairs.kinds, return_inverse=True)
-    compact = replace(pairs, kinds=kinds.reshape(-1), classes=len(present))
-    units = unit_sums(u, compact, settings.over, settings.place)
-    for k, many in enumerate(units.units):
-        least = 3 if units.states_first and k == 0 else 2
-        if many < least:
-            raise ValueError(
-                f"over={settings.over} needs at least {least} units of each kind, got {units.units}"
-            )
-    return units, present
-
-
-def _interval(units: UnitSums, present: np.ndarray, classes: int, settings: _Settings) -> np.ndarray:
-    """Value, lower and upper end and standard error, (4, classes, 4)."""
-    if settings.method == "jackknife":
-        error, low, high = jackknife(units, settings.level)
-    else:
-        rng = np.random.default_rng(settings.seed)
-        error, low, high = bootstrap(units, settings.level, settings.resamples, rng)
-    full = np.full((4, classes, 4), np.nan)
-    full[:, present] = units.value, low, high, error
-    return full
 
 
 def _symmetric(
@@ -265,20 +270,6 @@ def _symmetric(
         sums[..., at, :] += units.sums @ turn.T
         counts[..., at] += units.counts
     return images.cells, replace(units, sums=sums, counts=counts), reached
-
-
-def _over(over: str | Sequence[str], place: str) -> tuple[str, ...]:
-    names = (over,) if isinstance(over, str) else tuple(over)
-    for name in names:
-        validation.choice("over", name, ("states", "slices", place))
-    if not names or len(set(names)) < len(names):
-        raise ValueError(f"over must name units once each, got {names}")
-    return names
-
-
-def _four_axes(u: ArrayLike) -> np.ndarray:
-    array = states_first("u", u)
-    return array[:, None] if array.ndim == 3 else array
 
 
 def _frames(apart: np.ndarray) -> np.ndarray:

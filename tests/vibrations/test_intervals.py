@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 
 import caviar_kit as ck
-from caviar_kit.vibrations import average_equivalent_pairs, fit_lattice, pair_intervals, shell_intervals
+from caviar_kit.vibrations import (
+    average_equivalent_pairs,
+    fit_lattice,
+    pair_intervals,
+    shell_intervals,
+    tensor_intervals,
+)
 from tests.vibrations import structures as st
 
 WHERE = st.patch("honeycomb", 6.5)
@@ -84,10 +90,15 @@ def test_interval_over_independent_cells_and_slices_covers_the_truth(method):
     scale = 0.07 * np.eye(2 * len(WHERE))
     sets = {"cells": draw, "slices": draw}
     for over in sets:
-        slices = 12 if over == "slices" else 1
+        slices = 10 if over == "slices" else 1
         found = [
             pair_intervals(
-                draw(seed, 40, slices, scale), LATTICE, over=over, method=method, radius=0.1, resamples=200
+                draw(seed, 24 if slices == 1 else 12, slices, scale),
+                LATTICE,
+                over=over,
+                method=method,
+                radius=0.1,
+                resamples=200,
             )
             for seed in range(40)
         ]
@@ -142,6 +153,18 @@ def test_jackknife_is_the_exact_one(group):
     np.testing.assert_allclose(found.standard_error, error, rtol=1e-9, atol=1e-15)
 
 
+def test_single_pairs_are_the_tensor_and_cover_the_truth_almost():
+    u = draw(6, slices=2)
+    found = tensor_intervals(u)
+    np.testing.assert_allclose(found.value, ck.greens_tensor(u) * STATES / (STATES - 1), atol=1e-15)
+    assert np.array_equal(found.low, found.low.transpose(2, 3, 0, 1))
+    held = []
+    for seed in range(40):
+        one = tensor_intervals(draw(seed, 20))
+        held.append((one.low <= TENSOR) & (TENSOR <= one.high))
+    assert 0.88 < np.mean(held) < 0.97
+
+
 def test_missing_positions_are_left_out():
     u = draw(1, 60)
     u[7, 0, 4] = u[9, 0, 11] = np.nan
@@ -182,6 +205,7 @@ U = draw(0)
     [
         (ValueError, "over must be one of", lambda: pair_intervals(U, LATTICE, over="atoms")),
         (ValueError, "over must be one of", lambda: shell_intervals(U, WHERE, over="cells")),
+        (ValueError, "over must be one of", lambda: tensor_intervals(U, over="cells")),
         (ValueError, "one kind of unit", lambda: pair_intervals(U, LATTICE, over=("states", "cells"))),
         (ValueError, "once each", lambda: pair_intervals(U, LATTICE, over=("states", "states"))),
         (ValueError, "at least 3 units", lambda: pair_intervals(U[:2], LATTICE)),
