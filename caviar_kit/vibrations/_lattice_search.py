@@ -16,7 +16,7 @@ from skimage.feature import peak_local_max
 __all__ = ["Neighbours", "find_vectors", "reduced", "refined_vectors", "spacing_of"]
 
 _REACH = 5.0  # in √(area per atom): vectors of cells with up to about 8 sites, two lattices at once
-_SHARE = 0.3  # of the best score: one of two grains, where their coincidence lattice holds both
+_SHARE = 0.2  # of the best score: one of two grains, where their coincidence lattice holds both
 _MOST = 48  # translations kept for the search of pairs
 
 

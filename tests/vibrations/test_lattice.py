@@ -93,8 +93,9 @@ def test_vacancy_and_displaced_atom_are_local():
     assert fit_lattice(np.delete(where, centre, axis=0)).inside.all()
 
 
-def test_twisted_bilayer_one_lattice_after_the_other():
-    lower, upper = st.patch("honeycomb", 17), st.patch("honeycomb", 17, angle=10.99)
+@pytest.mark.parametrize("angle", [5.0, 10.99, 21.787])  # the last shares every seventh cell
+def test_twisted_bilayer_one_lattice_after_the_other(angle):
+    lower, upper = st.patch("honeycomb", 17), st.patch("honeycomb", 17, angle=angle)
     positions = np.concatenate([lower, upper + [0.3, 0.5]])
     positions += np.random.default_rng(2).normal(0, 0.02, positions.shape)
     layer = np.arange(len(positions)) < len(lower)
@@ -106,7 +107,7 @@ def test_twisted_bilayer_one_lattice_after_the_other():
         assert (lattice.inside & ~atoms).sum() < 0.02 * len(positions)
     angles = [math.degrees(math.atan2(*lattice.vectors[0])) for lattice in (first, second)]
     twist = abs(angles[0] - angles[1]) % 60
-    assert min(twist, 60 - twist) == pytest.approx(10.99, abs=0.1)
+    assert min(twist, 60 - twist) == pytest.approx(angle, abs=0.1)
     chosen = fit_lattice(positions, vectors=second.vectors * 1.01)
     np.testing.assert_allclose(chosen.vectors, second.vectors, atol=0.01)
 
