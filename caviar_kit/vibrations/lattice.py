@@ -84,7 +84,8 @@ def fit_lattice(
     Differences between neighbouring atoms pile up at the lattice vectors; the two shortest ones
     that carry most atoms start the search. Atoms one vector apart are then joined, all joined
     groups are fitted with common vectors by least squares with outliers weighted down, and every
-    atom goes to the nearest site. Rotation, uniform strain, missing and extra atoms are borne.
+    atom goes to the nearest site. Rotation, uniform strain, missing and extra atoms are borne; where
+    distortions of the scan add up to more than ``tolerance``, atoms are outside.
 
     Parameters
     ----------
@@ -109,8 +110,8 @@ def fit_lattice(
         An atom is outside if the share of the sites around it that are occupied (within 1.1 times the
         longer lattice vector, and within the convex hull of all positions) is less than this part of
         the median share, which is 1 unless vacancies are many: it is at a boundary or a defect.
-        Straight edges have a little more than a half, an atom next to a vacancy more than 0.8; 0
-        keeps all but those that sit on a site by chance (below 0.45).
+        Atoms at a straight edge have a half to three quarters, next to a vacancy three quarters or
+        more; 0 keeps all but those that sit on a site by chance (below 0.45).
 
     Returns
     -------

@@ -181,3 +181,18 @@ TENSOR = st.symmetric_tensor(WHERE)
 def test_refusals(error, match, call):
     with pytest.raises(error, match=match):
         call()
+
+
+def test_from_images_to_pair_averages():
+    columns, cell = st.silicon_110(4, 5)
+    u = st.draw(st.covariance(columns, cell), 12, np.random.default_rng(3))
+    images, size = st.phase_images(columns + u, cell, 0.2)
+    found = ck.find_atoms(images.mean(axis=0), size)
+    tracked = ck.track_atoms(images, found, size)
+    lattice = fit_lattice(tracked.mean(axis=0))
+    assert lattice.inside.all()
+    pairs = average_equivalent_pairs(ck.greens_tensor(ck.displacements(tracked)), lattice)
+    nearest = np.linalg.norm(found[:, None] - columns, axis=2).argmin(axis=1)
+    truth = average_equivalent_pairs(ck.greens_tensor(ck.displacements(u[:, nearest])), lattice)
+    near = (np.linalg.norm(pairs.vectors, axis=-1) < 3) & (pairs.counts > 0)
+    np.testing.assert_allclose(pairs.tensors[near], truth.tensors[near], atol=0.03 * np.nanmax(truth.tensors))
