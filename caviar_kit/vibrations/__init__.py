@@ -26,7 +26,7 @@ from caviar_kit.vibrations.offset import correlation_offset, subtract_offset
 from caviar_kit.vibrations.pairs import PairAverages, average_equivalent_pairs
 from caviar_kit.vibrations.phase import projected_phase
 from caviar_kit.vibrations.power_spectrum import PowerSpectrum, power_spectrum
-from caviar_kit.vibrations.refinement import FLAGS
+from caviar_kit.vibrations.refinement import FLAGS as TRACKING_FLAGS
 from caviar_kit.vibrations.ring_correlation import RingCorrelation, fourier_ring_correlation, state_halves
 from caviar_kit.vibrations.shells import NeighbourShells, neighbour_shells
 from caviar_kit.vibrations.similarity import CorrelationComparison, ShellSimilarity, compare_correlations
@@ -38,7 +38,7 @@ __all__ = [
     "DebyeWaller",
     "DepthEdge",
     "DepthSpectrum",
-    "FLAGS",
+    "TRACKING_FLAGS",
     "InformationLimit",
     "Lattice",
     "LatticeOperation",
