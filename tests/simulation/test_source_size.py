@@ -33,7 +33,7 @@ TINY = Experiment(
     scan_shape=(2, 3),
     centre_angstrom=(32.6, 18.0),
     window_angstrom=10,
-    grid_points=60,
+    grid_points=72,
     detector_pixels=40,
     source_fwhm_angstrom=FWHM,
 )
