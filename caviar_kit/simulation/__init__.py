@@ -1,9 +1,11 @@
 """Atoms → thermal snapshots → calibrated 4D-STEM data, with the truth that a reconstruction should find."""
 
+from caviar_kit.simulation.coincidence import CommensurateCell, commensurate_cell
 from caviar_kit.simulation.columns import Columns, column_displacements, columns
 from caviar_kit.simulation.einstein import coherent, einstein
 from caviar_kit.simulation.experiment import Experiment
 from caviar_kit.simulation.ground_truth import GroundTruth, ground_truth
+from caviar_kit.simulation.hbn import twisted_hbn
 from caviar_kit.simulation.scan import scan, vacuum_probe_intensity
 from caviar_kit.simulation.snapshots import Snapshots
 from caviar_kit.simulation.source_size import apply_source_size
@@ -12,6 +14,7 @@ from caviar_kit.simulation.structures import silicon_sigma9, silicon_sigma9_snap
 
 __all__ = [
     "Columns",
+    "CommensurateCell",
     "Experiment",
     "GroundTruth",
     "Snapshots",
@@ -19,6 +22,7 @@ __all__ = [
     "coherent",
     "column_displacements",
     "columns",
+    "commensurate_cell",
     "einstein",
     "ground_truth",
     "load_snapshots",
@@ -26,5 +30,6 @@ __all__ = [
     "scan",
     "silicon_sigma9",
     "silicon_sigma9_snapshots",
+    "twisted_hbn",
     "vacuum_probe_intensity",
 ]
