@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -106,7 +107,7 @@ def commensurate_cell(
     return _cell(first[order[0]], second[order[0]])
 
 
-def _norm(m: np.ndarray | int, n: np.ndarray | int) -> np.ndarray | int:
+def _norm(m: Any, n: Any) -> Any:
     return m * m + m * n + n * n
 
 
