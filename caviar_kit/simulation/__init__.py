@@ -5,6 +5,7 @@ from caviar_kit.simulation.columns import Columns, column_displacements, columns
 from caviar_kit.simulation.einstein import coherent, einstein
 from caviar_kit.simulation.experiment import Experiment
 from caviar_kit.simulation.ground_truth import GroundTruth, ground_truth
+from caviar_kit.simulation.harmonic import harmonic, harmonic_covariance, phonon_frequencies
 from caviar_kit.simulation.hbn import twisted_hbn
 from caviar_kit.simulation.scan import scan, vacuum_probe_intensity
 from caviar_kit.simulation.snapshots import Snapshots
@@ -25,7 +26,10 @@ __all__ = [
     "commensurate_cell",
     "einstein",
     "ground_truth",
+    "harmonic",
+    "harmonic_covariance",
     "load_snapshots",
+    "phonon_frequencies",
     "save_snapshots",
     "scan",
     "silicon_sigma9",
