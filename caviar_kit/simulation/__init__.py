@@ -7,6 +7,8 @@ from caviar_kit.simulation.experiment import Experiment
 from caviar_kit.simulation.ground_truth import GroundTruth, ground_truth
 from caviar_kit.simulation.harmonic import harmonic, harmonic_covariance, phonon_frequencies
 from caviar_kit.simulation.hbn import twisted_hbn
+from caviar_kit.simulation.lammps_engine import Lammps
+from caviar_kit.simulation.potentials import InteratomicPotential, interatomic_potential
 from caviar_kit.simulation.scan import scan, vacuum_probe_intensity
 from caviar_kit.simulation.snapshots import Snapshots
 from caviar_kit.simulation.source_size import apply_source_size
@@ -18,6 +20,8 @@ __all__ = [
     "CommensurateCell",
     "Experiment",
     "GroundTruth",
+    "InteratomicPotential",
+    "Lammps",
     "Snapshots",
     "apply_source_size",
     "coherent",
@@ -28,6 +32,7 @@ __all__ = [
     "ground_truth",
     "harmonic",
     "harmonic_covariance",
+    "interatomic_potential",
     "load_snapshots",
     "phonon_frequencies",
     "save_snapshots",
