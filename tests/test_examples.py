@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import caviar_kit as ck
-from caviar_kit import examples
+from caviar_kit import recipes
 from caviar_kit.paths import cache_directory
 from caviar_kit.simulation.cache import cache_key
 
@@ -29,7 +29,9 @@ TINY = ck.simulation.Experiment(
 def cache(tmp_path, monkeypatch) -> Path:
     """A fresh cache directory (not yet there); "quick" becomes a tiny experiment."""
     monkeypatch.setenv("CAVIAR_KIT_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setitem(examples._PRESETS, "quick", lambda: TINY)
+    tiny = replace(recipes.SILICON_PRESETS["quick"], experiment=lambda: TINY)
+    monkeypatch.setitem(recipes.SILICON_PRESETS, "quick", tiny)
+    monkeypatch.setitem(recipes.RECIPES["si-sigma9-md-psc"].presets, "quick", recipes._with_source(tiny))
     return tmp_path / "cache"
 
 
@@ -68,9 +70,9 @@ def test_partial_coherence_changes_the_data_and_not_the_truth(cache, monkeypatch
 def test_truths_share_positions_and_self_terms_but_not_correlations(cache):
     md, einstein, coherent = (
         ck.simulation.ground_truth(
-            specimen(ck.simulation.silicon_sigma9_snapshots()), examples._PRESETS["tutorial"]()
+            recipe.specimen("tutorial").snapshots, recipe.presets["tutorial"].experiment()
         )
-        for specimen in (examples._SPECIMENS[f"si-sigma9-{n}"] for n in ("md", "einstein", "coherent"))
+        for recipe in (recipes.RECIPES[f"si-sigma9-{n}"] for n in ("md", "einstein", "coherent"))
     )
     np.testing.assert_allclose(einstein.positions, md.positions, atol=1e-9)
     np.testing.assert_allclose(coherent.positions, md.positions, atol=1e-9)
@@ -148,7 +150,7 @@ def test_cache_directory_follows_the_environment(monkeypatch):
 
 
 def test_bad_arguments_are_refused(cache):
-    names = "'si-sigma9-coherent', 'si-sigma9-einstein', 'si-sigma9-md', 'si-sigma9-md-psc'"
+    names = "'si-sigma9-coherent', 'si-sigma9-einstein', 'si-sigma9-md', 'si-sigma9-md-psc', 'hbn-twisted'"
     with pytest.raises(ValueError, match=f"{names}, got 'si'"):
         ck.load_example("si")
     with pytest.raises(ValueError, match="name must be one of"):

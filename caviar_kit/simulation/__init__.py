@@ -7,6 +7,7 @@ from caviar_kit.simulation.experiment import Experiment
 from caviar_kit.simulation.ground_truth import GroundTruth, ground_truth
 from caviar_kit.simulation.harmonic import harmonic, harmonic_covariance, phonon_frequencies
 from caviar_kit.simulation.hbn import twisted_hbn
+from caviar_kit.simulation.hbn_springs import HbnSprings, hbn_force_constants
 from caviar_kit.simulation.lammps_engine import Lammps
 from caviar_kit.simulation.potentials import InteratomicPotential, interatomic_potential
 from caviar_kit.simulation.scan import scan, vacuum_probe_intensity
@@ -20,6 +21,7 @@ __all__ = [
     "CommensurateCell",
     "Experiment",
     "GroundTruth",
+    "HbnSprings",
     "InteratomicPotential",
     "Lammps",
     "Snapshots",
@@ -32,6 +34,7 @@ __all__ = [
     "ground_truth",
     "harmonic",
     "harmonic_covariance",
+    "hbn_force_constants",
     "interatomic_potential",
     "load_snapshots",
     "phonon_frequencies",

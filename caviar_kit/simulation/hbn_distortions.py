@@ -33,14 +33,14 @@ def stretches(pairs: Pairs) -> Distortions:
     return Distortions(np.stack([pairs.first, pairs.second], axis=1), np.stack([-along, along], axis=1))
 
 
-def bends(near: HbnNeighbours, centres: np.ndarray) -> Distortions:
-    """Change of the three angles at each of the atoms ``centres`` times the bond length, in the plane."""
-    vectors = near.star_vectors[centres]
-    along = vectors / np.linalg.norm(vectors, axis=2, keepdims=True)
+def bends(near: HbnNeighbours) -> Distortions:
+    """Change of the three angles at each atom times the bond length, in the plane."""
+    along = near.star_vectors / np.linalg.norm(near.star_vectors, axis=2, keepdims=True)
     across = np.stack([-along[..., 1], along[..., 0], np.zeros(along.shape[:2])], axis=2)
+    centres = np.arange(len(near.star))
     atoms, weights = [], []
     for a, b in ((0, 1), (1, 2), (2, 0)):
-        atoms.append(np.stack([centres, near.star[centres, a], near.star[centres, b]], axis=1))
+        atoms.append(np.stack([centres, near.star[:, a], near.star[:, b]], axis=1))
         one, other = across[:, a], across[:, b]
         weights.append(np.stack([one - other, -one, other], axis=1))
     return Distortions(np.concatenate(atoms), np.concatenate(weights))

@@ -32,8 +32,8 @@ class HbnSprings:
     ----------
     bond, second_boron, second_nitrogen, third : float
         Change of the distance B-N, B-B, N-N, and B-N across a hexagon.
-    angle_boron, angle_nitrogen : float
-        Change of an angle at a boron or nitrogen atom, in the plane.
+    angle : float
+        Change of the angle between two bonds, in the plane.
     umbrella_boron, umbrella_nitrogen : float
         Height of an atom above the mean of its three neighbours.
     torsion : float
@@ -49,17 +49,16 @@ class HbnSprings:
         If a stiffness is negative, or the spread not 0.1 to 1.5 Å.
     """
 
-    bond: float = 30.0
-    second_boron: float = 1.0
-    second_nitrogen: float = 1.0
-    third: float = 1.0
-    angle_boron: float = 1.0
-    angle_nitrogen: float = 1.0
-    umbrella_boron: float = 1.0
-    umbrella_nitrogen: float = 1.0
-    torsion: float = 0.1
-    interlayer: float = 0.05
-    interlayer_spread_angstrom: float = 1.3
+    bond: float = 22.03
+    second_boron: float = 3.308
+    second_nitrogen: float = 3.565
+    third: float = 0.4473
+    angle: float = 0.9295
+    umbrella_boron: float = 8.072
+    umbrella_nitrogen: float = 7.892
+    torsion: float = 0.02806
+    interlayer: float = 0.05766
+    interlayer_spread_angstrom: float = 1.44
 
     def __post_init__(self) -> None:
         for name in (field.name for field in fields(self)):
@@ -99,24 +98,28 @@ def hbn_force_constants(atoms: Atoms, springs: HbnSprings | None = None) -> Any:
     TypeError, ValueError
         If the atoms are not flat layers of hBN.
     """
-    from scipy.sparse import csr_array
+    from scipy.sparse import csr_array, vstack
 
     springs = HbnSprings() if springs is None else springs
     if not isinstance(springs, HbnSprings):
         raise TypeError(f"springs must be HbnSprings, got {type(springs).__name__}")
-    total = csr_array((3 * len(atoms), 3 * len(atoms)))
-    for stiffness, distortion in _energy(atoms, springs):
-        if np.any(stiffness):
-            rows = _rows(distortion, np.sqrt(stiffness), total.shape[0])
-            total = total + rows.T @ rows
-    return csr_array(total)
+    rows = vstack(
+        [
+            _rows(distortion, np.sqrt(stiffness), 3 * len(atoms))
+            for stiffness, distortion in _energy(atoms, springs)
+            if np.any(stiffness)
+        ]
+        or [csr_array((1, 3 * len(atoms)))],
+        format="csr",
+    )
+    return csr_array(rows.T @ rows)
 
 
 def _energy(atoms: Atoms, springs: HbnSprings) -> Iterator[tuple[Any, Distortions]]:
     """Stiffness, one or one per row, and distortions."""
     spread = springs.interlayer_spread_angstrom
     near = hbn_neighbours(atoms, _REACH * spread)
-    stretches, bends, umbrellas = distortions.stretches, distortions.bends, distortions.umbrellas
+    stretches, umbrellas = distortions.stretches, distortions.umbrellas
     boron, nitrogen = np.flatnonzero(near.boron), np.flatnonzero(~near.boron)
     like_boron = near.boron[near.second.first]
     lateral = np.linalg.norm(near.next_layer.vectors[:, :2], axis=1)
@@ -124,8 +127,7 @@ def _energy(atoms: Atoms, springs: HbnSprings) -> Iterator[tuple[Any, Distortion
     yield springs.second_boron, stretches(near.second.where(like_boron))
     yield springs.second_nitrogen, stretches(near.second.where(~like_boron))
     yield springs.third, stretches(near.third)
-    yield springs.angle_boron, bends(near, boron)
-    yield springs.angle_nitrogen, bends(near, nitrogen)
+    yield springs.angle, distortions.bends(near)
     yield springs.umbrella_boron, umbrellas(near, boron)
     yield springs.umbrella_nitrogen, umbrellas(near, nitrogen)
     yield springs.torsion, distortions.torsions(near)
