@@ -1,10 +1,13 @@
 """Twisted hBN: cells of two lattices, bonds, stacking and angle measured back from the atoms."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from ase.neighborlist import neighbor_list
 
-from caviar_kit.simulation import commensurate_cell, twisted_hbn
+from caviar_kit.simulation import Experiment, Snapshots, commensurate_cell, ground_truth, twisted_hbn
+from caviar_kit.simulation.window import cut_window
 
 # Angle [deg], lattice points in the cell: cos θ = (m² + 4mn + n²) / (2 (m² + mn + n²)).
 EXACT = [(0, 1), (21.7868, 7), (27.7958, 13), (13.1736, 19), (10.9927, 109), (38.2132, 7), (60, 1)]
@@ -138,6 +141,73 @@ def test_bad_arguments_are_refused(change, message):
     arguments = {"layers_lower": 1, "layers_upper": 1, "angle_deg": 21.79, **change}
     with pytest.raises((TypeError, ValueError), match=message):
         twisted_hbn(**arguments)
+
+
+def stack(layers: int) -> Snapshots:
+    atoms = twisted_hbn(layers, layers, 21.79)
+    return Snapshots(atoms.positions[None], atoms.numbers, atoms.cell[:], atoms.positions, 0)
+
+
+@pytest.mark.parametrize("num_slices", [3, 6, 12])
+def test_the_stack_is_not_turned_inside_out_when_it_is_cut_into_slices(num_slices):
+    layers = stack(6)
+    window = cut_window(layers, experiment(num_slices=num_slices))
+    placed, relaxed = window.place(layers.positions[0])[:, 2], layers.relaxed[window.index, 2]
+    np.testing.assert_allclose(placed, relaxed, atol=1e-9)
+    per_slice = np.unique(np.floor(placed / (layers.thickness_angstrom / num_slices)))
+    assert len(per_slice) == num_slices
+
+
+def test_truth_of_each_half_is_a_honeycomb():
+    layers = stack(3)
+    lower = layers.relaxed[:, 2] < layers.thickness_angstrom / 2
+    for mask in (lower, ~lower):
+        truth = ground_truth(layers, experiment(), atoms=mask)
+        distance = np.linalg.norm(truth.positions[None] - truth.positions[:, None], axis=-1)
+        np.fill_diagonal(distance, np.inf)
+        np.testing.assert_allclose(distance.min(axis=1), 2.504 / np.sqrt(3), rtol=1e-9)
+        area = 7.2**2 / (2.504**2 * np.sqrt(3) / 4)
+        assert len(truth.positions) == pytest.approx(area, rel=0.2)
+    np.testing.assert_array_equal(layers.only(lower).relaxed, layers.relaxed[lower])
+
+
+def test_truths_beside_each_other_keep_their_own_blocks():
+    thermal = stack(1)
+    moved = thermal.positions + np.random.default_rng(0).normal(0, 0.05, (5, *thermal.relaxed.shape))
+    thermal = replace(thermal, positions=moved)
+    lower = thermal.relaxed[:, 2] < 3.33
+    first, second = (ground_truth(thermal, experiment(), atoms=mask) for mask in (lower, ~lower))
+    both, count = first.beside(second), len(first.positions)
+    np.testing.assert_allclose(both.greens_tensor[:count, :, :count], first.greens_tensor, atol=1e-15)
+    np.testing.assert_allclose(both.greens_tensor[count:, :, count:], second.greens_tensor, atol=1e-15)
+    across = np.einsum("nia,njb->iajb", first.displacements, second.displacements) / 5
+    np.testing.assert_allclose(both.greens_tensor[:count, :, count:], across, atol=1e-15)
+
+
+def test_a_mask_that_is_none_is_refused():
+    layers = stack(1)
+    with pytest.raises(TypeError, match="atoms must hold True or False"):
+        layers.only([0, 1])
+    with pytest.raises(ValueError, match="select at least one atom"):
+        layers.only(np.zeros(28, dtype=bool))
+    with pytest.raises(ValueError, match="must have shape"):
+        ground_truth(layers, experiment(), atoms=np.ones(3, dtype=bool))
+
+
+def experiment(**changes) -> Experiment:
+    values = {
+        "energy_ev": 60e3,
+        "semiangle_mrad": 40,
+        "defocus_angstrom": 60,
+        "scan_step_angstrom": 0.6,
+        "scan_shape": (13, 13),
+        "centre_angstrom": (5.0, 5.0),
+        "window_angstrom": 16,
+        "grid_points": 96,
+        "detector_pixels": 64,
+        "num_slices": 6,
+    }
+    return Experiment(**{**values, **changes})
 
 
 def test_a_single_crystal_is_a_stack_without_upper_half():
