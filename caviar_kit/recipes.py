@@ -16,7 +16,7 @@ __all__ = ["PRESETS", "RECIPES", "Preset", "Recipe", "Specimen"]
 PRESETS = ("tutorial", "quick", "paper")
 _EINSTEIN_SEED = 3  # of the first few, draws in which neighbours in the fields correlate little by chance
 _HBN_SEED = 1
-_QUANTUM_ANGSTROM = 1e-4  # drawn snapshots are rounded to 0.01 pm, as stored ones are
+_DECIMALS = 4  # drawn snapshots are rounded to 1e-4 Å, as stored ones are: the cache knows them again
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +137,7 @@ def _hbn(preset: str) -> Specimen:
         bodies=atoms.arrays["mol-id"],
         tolerance=0.01,
     )
-    rounded = np.round(drawn.positions / _QUANTUM_ANGSTROM) * _QUANTUM_ANGSTROM
+    rounded = np.round(drawn.positions, _DECIMALS)
     provenance = {
         **drawn.provenance,
         "specimen": f"synthetic: hBN, {layers} + {layers + (preset == 'paper')} layers twisted by "

@@ -35,7 +35,7 @@ class GroundTruth:
     greens_tensor: np.ndarray
 
     def beside(self, other: GroundTruth) -> GroundTruth:
-        """These columns, then those of ``other``, in the same snapshots; with the correlations between both."""
+        """These columns, then those of ``other`` in the same snapshots, and the correlations between them."""
         return _truth(
             np.concatenate([self.positions, other.positions]),
             np.concatenate([self.displacements, other.displacements], axis=1),

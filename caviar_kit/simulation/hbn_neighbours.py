@@ -86,8 +86,8 @@ def hbn_neighbours(atoms: Atoms, lateral_angstrom: float) -> HbnNeighbours:
     if (counts != 3).any() or not unlike.all() or not in_layer[bonded].all():
         raise ValueError(
             "atoms must form flat hBN layers normal to z, with three bonds of 1.2 to 1.8 Å from each atom to "
-            f"the other element: got {counts.min()} to {counts.max()} bonds, {np.count_nonzero(~unlike)} of them "
-            f"to the same element, {np.count_nonzero(~in_layer[bonded])} out of the plane"
+            f"the other element: got {counts.min()} to {counts.max()} bonds, {np.count_nonzero(~unlike)} of "
+            f"them to the same element, {np.count_nonzero(~in_layer[bonded])} out of the plane"
         )
     star = star.where(np.argsort(star.first, kind="stable"))
 

@@ -6,13 +6,14 @@ from collections.abc import Callable
 
 import numpy as np
 
+from caviar_kit.physics import frequency_thz
 from caviar_kit.simulation.dynamical_matrix import DynamicalMatrix
 from caviar_kit.simulation.normal_modes import refuse_unstable
 
 __all__ = ["lanczos_function"]
 
-_BASIS_BYTES = 6e8  # memory for the bases of the vectors that are worked on together
-_BLOCK = 8  # vectors worked on together: they share each reading of the matrix
+_BASIS_BYTES = 1.5e9  # for the bases of the vectors that are worked on together, at 500 steps
+_BLOCK = 16  # vectors worked on together: they share each reading of the matrix
 _TINY = np.finfo(float).tiny
 
 
@@ -30,8 +31,8 @@ def lanczos_function(
     (Higham, *Functions of Matrices*, 2008, section 13.2, doi:10.1137/1.9780898717778). ``of_eigenvalues``
     must be a Stieltjes function, f(λ) = ∫ dμ(t) / (λ + t) with μ ≥ 0, as 1/λ, coth(√λ)/√λ and their square
     roots are. The error is then at most f(λ_min) times the residual of D x = b after as many steps (Frommer,
-    Güttel and Schweitzer, SIAM J. Matrix Anal. Appl. 35, 1602, 2014, doi:10.1137/140973463); the steps go on
-    until this is below ``tolerance`` of the result's length, with the smallest Ritz value for λ_min.
+    Güttel and Schweitzer, SIAM J. Matrix Anal. Appl. 35, 1602, 2014); the steps go on until this is below
+    ``tolerance`` of the result's length, with the smallest Ritz value for λ_min.
 
     Raises
     ------
@@ -83,8 +84,8 @@ class _Recurrence:
             if len(self._diagonal) >= limit:
                 raise ValueError(
                     f"force_constants: the root of the covariance is not converged after {limit} steps: "
-                    f"error below {error:.1e}, wanted {tolerance:.1e}; is a mode nearly free (hold its bodies), or "
-                    "the tolerance too small?"
+                    f"error below {error:.1e}, wanted {tolerance:.1e}; is a mode nearly free (hold its "
+                    "bodies), or the tolerance too small?"
                 )
             check = int(1.15 * check) + 10
 
@@ -97,7 +98,7 @@ class _Recurrence:
         errors = np.empty(diagonal.shape[1])
         for k in range(diagonal.shape[1]):
             ritz, modes = eigh_tridiagonal(diagonal[:, k], beside[:-1, k])
-            refuse_unstable(ritz[0], ritz[-1])
+            refuse_unstable(frequency_thz(ritz))
             coefficients[:, k] = modes @ (of_eigenvalues(ritz) * modes[0])
             residual = beside[-1, k] * abs((modes[-1] / ritz) @ modes[0])
             errors[k] = (

@@ -109,7 +109,6 @@ class Snapshots:
         count = validation.integer("count", count, maximum=len(self))
         return replace(self, positions=self.positions[np.arange(count) * len(self) // count])
 
-
     def only(self, atoms: ArrayLike) -> Snapshots:
         """The same snapshots of the atoms that the mask ``atoms``, bool (atoms,), selects.
 

@@ -1,4 +1,4 @@
-"""Force constants of hBN stacks: invariance, and frequencies beside literature and an interlayer potential."""
+"""Force constants of hBN stacks: invariance, frequencies beside literature and an interlayer potential."""
 
 from dataclasses import asdict
 
@@ -14,7 +14,7 @@ THZ_PER_WAVENUMBER = 0.0299792458
 
 
 def bloch_frequencies(cell, repeats: tuple[int, int], waves, axes=(0, 1, 2)) -> np.ndarray:
-    """Frequencies [THz] of motion along ``axes`` of a layer at each of the reduced ``waves`` that fit ``cell``."""
+    """Frequencies [THz] of motion along ``axes`` of a layer at each of the reduced ``waves``."""
     kinds = len(cell) // (repeats[0] * repeats[1])
     number = np.arange(len(cell)) // kinds
     constants, found = hbn_force_constants(cell), []
