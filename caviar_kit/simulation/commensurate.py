@@ -47,8 +47,6 @@ def spread_force_constants(phonons: Any, atoms: Atoms) -> Any:
         If there are no force constants, a non-analytical term, or ``atoms`` is not a supercell of the
         primitive cell in its orientation: elements, cell or positions off by more than 0.02 Å.
     """
-    from scipy.sparse import bsr_array, coo_array
-
     blocks, vectors, basis_of = _pairs(phonons)
     sites = _Sites(phonons.primitive, atoms)
     rows, columns, values = [], [], []
@@ -57,14 +55,7 @@ def spread_force_constants(phonons: Any, atoms: Atoms) -> Any:
         rows.append(start)
         columns.append(sites.find(second, sites.cells[start] + vector))
         values.append(np.broadcast_to(block, (len(start), 3, 3)))
-    row, column, data = np.concatenate(rows), np.concatenate(columns), np.concatenate(values)
-    count = len(atoms)
-    entries = [
-        coo_array((data[:, a, b], (3 * row + a, 3 * column + b)), shape=(3 * count, 3 * count)).tocsr()
-        for a in range(3)
-        for b in range(3)
-    ]
-    return bsr_array(sum(entries[1:], entries[0])).tocsr()
+    return _assembled(len(atoms), np.concatenate(rows), np.concatenate(columns), np.concatenate(values))
 
 
 def _pairs(phonons: Any) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray]]:
@@ -95,6 +86,18 @@ def _pairs(phonons: Any) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, np.n
         raise ValueError("force_constants: phonopy's supercell is not a repetition of its primitive cell")
     blocks = constants[first, second] / count[pair][:, None, None]
     return blocks, vectors, (first, basis[second])
+
+
+def _assembled(count: int, rows: np.ndarray, columns: np.ndarray, blocks: np.ndarray) -> Any:
+    """Sparse matrix (3 count, 3 count) of (3, 3) ``blocks``; those at one place are added up."""
+    from scipy.sparse import bsr_array
+
+    places, which = np.unique(rows * count + columns, return_inverse=True)
+    data = np.empty((len(places), 3, 3))
+    for a, b in np.ndindex(3, 3):
+        data[:, a, b] = np.bincount(which, blocks[:, a, b], len(places))
+    starts = np.searchsorted(places, np.arange(count + 1) * count)
+    return bsr_array((data, places % count, starts), shape=(3 * count, 3 * count)).tocsr()
 
 
 class _Sites:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from caviar_kit import validation
 from caviar_kit.physics import STATISTICS, frequency_thz, mean_square_amplitude
 from caviar_kit.simulation.dynamical_matrix import DynamicalMatrix, dynamical_matrix
 from caviar_kit.simulation.matrix_function import lanczos_function
-from caviar_kit.simulation.normal_modes import normal_modes, refuse_unstable
+from caviar_kit.simulation.normal_modes import NormalModes, normal_modes, refuse_unstable
 from caviar_kit.simulation.snapshots import Snapshots
 
 if TYPE_CHECKING:
@@ -75,6 +76,17 @@ def harmonic(
     count = validation.integer("snapshots", snapshots)
     tolerance = validation.number("tolerance", tolerance, minimum=1e-10, maximum=0.1)
     matrix = dynamical_matrix(atoms, force_constants, bodies)
+    at_rest = Snapshots(
+        positions=atoms.positions[None],
+        numbers=atoms.numbers,
+        cell=atoms.cell[:],
+        relaxed=atoms.positions,
+        temperature_k=kelvin,
+        provenance={
+            "dynamics": f"harmonic, {statistics} statistics, {kelvin:g} K, seed {seed}",
+            "force constants": f"{type(force_constants).__module__.split('.')[0]}, {len(atoms)} atoms",
+        },
+    )
     drawn = rng.standard_normal((count, 3 * len(atoms))).T
 
     def amplitude(eigenvalues: np.ndarray) -> np.ndarray:
@@ -85,25 +97,15 @@ def harmonic(
     else:
         weighted = _stable_modes(matrix).function(amplitude, drawn)
     displaced = (matrix.inverse_root_mass[:, None] * weighted).T.reshape(count, len(atoms), 3)
-    return Snapshots(
-        positions=atoms.positions + displaced,
-        numbers=atoms.numbers,
-        cell=atoms.cell[:],
-        relaxed=atoms.positions,
-        temperature_k=kelvin,
-        provenance={
-            "dynamics": f"harmonic, {statistics} statistics, {kelvin:g} K, seed {seed}",
-            "force constants": f"{type(force_constants).__module__.split('.')[0]}, {len(atoms)} atoms",
-        },
-    )
+    return replace(at_rest, positions=atoms.positions + displaced)
 
 
 def harmonic_covariance(
     atoms: Atoms,
     force_constants: Any,
-    *,
     temperature_k: float = 300.0,
     statistics: str = "quantum",
+    *,
     bodies: ArrayLike | None = None,
 ) -> np.ndarray:
     """Exact covariance ⟨u uᵀ⟩ of the displacements that ``harmonic`` draws, (n, 3, n, 3) [Å²].
@@ -118,7 +120,7 @@ def harmonic_covariance(
     kelvin, statistics = _thermal(temperature_k, statistics)
     matrix = dynamical_matrix(atoms, force_constants, bodies)
     modes = _stable_modes(matrix)
-    square = mean_square_amplitude(frequency_thz(modes.eigenvalues), kelvin, statistics)
+    square = mean_square_amplitude(modes.frequencies_thz, kelvin, statistics)
     shapes = matrix.inverse_root_mass[:, None] * modes.vectors
     return ((shapes * square) @ shapes.T).reshape(len(atoms), 3, len(atoms), 3)
 
@@ -133,7 +135,7 @@ def phonon_frequencies(atoms: Atoms, force_constants: Any, *, bodies: ArrayLike 
     TypeError, ValueError
         As ``harmonic`` does, but for unstable modes; also for more than 4000 atoms.
     """
-    return frequency_thz(_modes(dynamical_matrix(atoms, force_constants, bodies)).eigenvalues)
+    return _modes(dynamical_matrix(atoms, force_constants, bodies)).frequencies_thz
 
 
 def _thermal(temperature_k: float, statistics: str) -> tuple[float, str]:
@@ -141,13 +143,13 @@ def _thermal(temperature_k: float, statistics: str) -> tuple[float, str]:
     return kelvin, validation.choice("statistics", statistics, STATISTICS)
 
 
-def _stable_modes(matrix: DynamicalMatrix) -> Any:
+def _stable_modes(matrix: DynamicalMatrix) -> NormalModes:
     modes = _modes(matrix)
-    refuse_unstable(modes.eigenvalues[0], modes.eigenvalues[-1])
+    refuse_unstable(modes.frequencies_thz)
     return modes
 
 
-def _modes(matrix: DynamicalMatrix) -> Any:
+def _modes(matrix: DynamicalMatrix) -> NormalModes:
     unknowns = matrix.matrix.shape[0]
     if unknowns > _LARGEST_COVARIANCE:
         raise ValueError(

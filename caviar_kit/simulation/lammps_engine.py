@@ -43,6 +43,8 @@ class Lammps:
     TypeError, ValueError
         If the atoms are not periodic or hold an element that the potential lacks, isotopes are mixed,
         layers are missing, or a layer is within reach of its own periodic image.
+    RuntimeError
+        If LAMMPS stops with an error, or the energy is not finite (two atoms at one place).
     """
 
     def __init__(
@@ -83,7 +85,7 @@ class Lammps:
     def energy(self, positions: np.ndarray | None = None) -> float:
         """Potential energy of the cell [eV]; moves the atoms to ``positions`` (atoms, 3) [Å] if given."""
         self._evaluate(positions)
-        return float(self._open.get_thermo("pe"))
+        return self.thermo("pe")
 
     def forces(self, positions: np.ndarray | None = None) -> np.ndarray:
         """Forces (atoms, 3) [eV/Å]; moves the atoms to ``positions`` (atoms, 3) [Å] if given."""
@@ -138,9 +140,19 @@ class Lammps:
         return relax(self, cell, force_tolerance)
 
     def command(self, *lines: str) -> None:
-        """Send commands of LAMMPS's own language, in LAMMPS's frame (first cell vector along x)."""
+        """Send commands of LAMMPS's own language, in LAMMPS's frame (first cell vector along x).
+
+        Raises
+        ------
+        RuntimeError
+            With LAMMPS's own words, if it refuses one or loses atoms.
+        """
+        lammps = self._open
         for line in lines:
-            self._open.command(line)
+            try:
+                lammps.command(line)
+            except Exception as error:  # LAMMPS raises nothing more specific
+                raise RuntimeError(f"LAMMPS stopped at {line!r}: {error}") from error
 
     def thermo(self, keyword: str) -> float:
         """A thermodynamic quantity by LAMMPS's name ("temp" [K], "pe" [eV], ...)."""
@@ -167,6 +179,8 @@ class Lammps:
         if positions is not None:
             self.positions = positions
         self.command("run 0 post no")
+        if not np.isfinite(self.thermo("pe")):
+            raise RuntimeError("the energy is not finite: are two atoms at the same place?")
 
     def _gather(self, name: str) -> np.ndarray:
         return np.array(self._open.gather_atoms(name, 1, 3)).reshape(-1, 3)

@@ -12,7 +12,7 @@ from caviar_kit.simulation.dynamical_matrix import DynamicalMatrix
 
 __all__ = ["NormalModes", "normal_modes", "refuse_unstable"]
 
-_SOFTEST = 1e-9  # of the largest eigenvalue: below, rounding decides the sign
+_SOFTEST = 3e-5  # of the highest frequency: below, rounding decides whether a mode is stable
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +29,11 @@ class NormalModes:
 
     eigenvalues: np.ndarray
     vectors: np.ndarray
+
+    @property
+    def frequencies_thz(self) -> np.ndarray:
+        """ω / 2π [THz], imaginary ones negative."""
+        return frequency_thz(self.eigenvalues)
 
     def function(self, of_eigenvalues: Callable[[np.ndarray], np.ndarray], vectors: np.ndarray) -> np.ndarray:
         """The function of the matrix applied to (3 n, k) ``vectors``."""
@@ -47,15 +52,15 @@ def normal_modes(matrix: DynamicalMatrix) -> NormalModes:
     return NormalModes(values[:kept], vectors[:, :kept])
 
 
-def refuse_unstable(lowest: float, largest: float) -> None:
-    """Raise ValueError if ``lowest`` is not safely above zero; eigenvalues in eV / (Å² u).
+def refuse_unstable(frequencies_thz: np.ndarray) -> None:
+    """Raise ValueError unless all frequencies [THz], imaginary ones negative, are safely above zero.
 
-    A cell with an imaginary frequency, or one that costs nothing, has no harmonic amplitude.
+    A crystal with an imaginary frequency, or with a motion that costs nothing, has no harmonic amplitude.
     """
-    if lowest > _SOFTEST * largest:
+    lowest = frequencies_thz.min(initial=np.inf)
+    if lowest > _SOFTEST * np.abs(frequencies_thz).max(initial=0):
         return
-    frequency = float(frequency_thz(lowest))
-    kind = f"imaginary, {abs(frequency):.3g}i" if frequency < 0 else f"{frequency:.3g}"
+    kind = f"imaginary, {abs(lowest):.3g}i" if lowest < 0 else f"{lowest:.3g}"
     raise ValueError(
         f"force_constants are unstable: the lowest frequency is {kind} THz; relax the atoms (and the cell) "
         "with the potential that the force constants come from, or hold bodies that slide freely"

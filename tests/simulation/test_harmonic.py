@@ -151,6 +151,21 @@ def test_bodies_hold_their_centres_of_mass():
     np.testing.assert_allclose(together[:6, :, 6:], 0, atol=1e-12)
 
 
+def test_held_bodies_move_as_gaussian_variables_under_a_condition():
+    """Classically C - C Aᵀ (A C Aᵀ)⁺ A C, the covariance given that each body's moment A u is zero."""
+    atoms, springs = block_of_springs((3, 2, 4))
+    layers = np.rint(atoms.positions[:, 2] / 2).astype(int)
+    free, held = (
+        harmonic_covariance(atoms, springs, statistics="classical", bodies=bodies).reshape(72, 72)
+        for bodies in (None, layers)
+    )
+    moment = np.kron((layers == np.arange(4)[:, None]) * atoms.get_masses(), np.eye(3))
+    given = moment @ free
+    expected = free - given.T @ np.linalg.pinv(given @ moment.T, rcond=1e-10) @ given
+    np.testing.assert_allclose(held, expected, atol=1e-10 * free.max())
+    assert held.trace() < 0.9 * free.trace()
+
+
 def test_snapshots_tell_where_they_come_from():
     atoms, springs = chain(6)
     drawn = harmonic(atoms, springs, seed=5, temperature_k=77, statistics="classical", snapshots=3)

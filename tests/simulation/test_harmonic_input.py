@@ -11,6 +11,8 @@ from caviar_kit.simulation import harmonic, harmonic_covariance, phonon_frequenc
 from tests.simulation.springs import chain, dimer
 
 ATOMS, SPRINGS = chain(4)
+TILTED = ATOMS.copy()
+TILTED.rotate(30, "x", rotate_cell=True)
 
 
 def changed(i, a, j, b, by):
@@ -32,6 +34,7 @@ def changed(i, a, j, b, by):
         ({"bodies": [0, 1]}, "bodies", ValueError),
         ({"bodies": [0.0, 1.0, 0.0, 1.0]}, "bodies", TypeError),
         ({"atoms": "Si"}, "atoms", TypeError),
+        ({"atoms": TILTED}, "cell must have", ValueError),
         ({"atoms": ATOMS[:1]}, "number of atoms", ValueError),
         ({"atoms": ATOMS[:3]}, "force_constants must have shape", ValueError),
         ({"force_constants": SPRINGS.transpose(0, 2, 1, 3)}, "phonopy", ValueError),
