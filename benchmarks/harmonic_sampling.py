@@ -1,8 +1,9 @@
 """Time to draw harmonic snapshots of cells of many atoms: JSON lines.
 
-``python benchmarks/harmonic_sampling.py 3 6 11`` draws snapshots at 300 K of silicon cubes of so many cubic cells
-along each edge (216, 1728 and 10648 atoms; Stillinger-Weber), with sparse force constants and, for up to 1000
-atoms, by diagonalisation. "rms" [pm per axis] of the snapshots stands beside the exact one of the same cell.
+``python benchmarks/harmonic_sampling.py 3 6 11`` draws snapshots at 300 K of silicon cubes of so many cubic
+cells along each edge (216, 1728 and 10648 atoms; Stillinger-Weber), with sparse force constants and, for up
+to 1000 atoms, by diagonalisation. "rms" [pm per axis] of the snapshots stands beside the exact one of the
+same cell.
 """
 
 from __future__ import annotations
@@ -50,10 +51,8 @@ def main() -> None:
                 "rms": round(100 * float((drawn.positions - crystal.positions).std()), 2),
                 "exact_rms": round(exact, 2),
             }
-            entries = round(sparse.nnz / sparse.shape[0])
-            print(
-                json.dumps({"atoms": len(crystal), "route": route, "per_row": entries, **figures}), flush=True
-            )
+            size = {"atoms": len(crystal), "per_row": round(sparse.nnz / sparse.shape[0])}
+            print(json.dumps({**size, "route": route, **figures}), flush=True)
 
 
 if __name__ == "__main__":

@@ -34,14 +34,17 @@ def phonons():
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_layers_slide_and_breathe_against_each_other_as_their_forces_say(phonons, axis):
-    """Neighbouring layers moved by ±u: force constants of a narrow, higher cell give LAMMPS's forces."""
+    """Layers moved as a whole: force constants of a wide cell give LAMMPS's forces in a narrow one.
+
+    Second neighbours, which the layers' numbers must tell apart, give up to 0.8 % of them.
+    """
     atoms, step = stacked(6), 0.001
-    sign = np.where(atoms.arrays["mol-id"] % 2 == 1, 1.0, -1.0)
-    moved = step * sign[:, None] * np.eye(3)[axis]
+    by = np.array([1.0, 0.0, 0.0, -1.0, 0.5, -0.5])[atoms.arrays["mol-id"] - 1]
+    moved = step * by[:, None] * np.eye(3)[axis]
     with Lammps(atoms, POTENTIAL) as engine:
         forces = engine.forces(atoms.positions + moved) - engine.forces(atoms.positions - moved)
     expected = -2 * (spread_force_constants(phonons, atoms) @ moved.ravel()).reshape(-1, 3)
-    np.testing.assert_allclose(forces, expected, atol=0.01 * np.abs(expected).max())
+    np.testing.assert_allclose(forces, expected, atol=5e-4 * np.abs(expected).max())
 
 
 def test_slide_of_neighbouring_layers_has_the_frequency_of_raman_spectroscopy(phonons):

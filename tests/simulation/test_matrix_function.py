@@ -50,6 +50,17 @@ def test_a_soft_mode_far_below_the_rest_is_not_missed():
     assert np.linalg.norm(lanczos - dense) < 2e-6 * np.linalg.norm(dense)
 
 
+def test_held_bodies_rest_with_sparse_force_constants_too():
+    atoms, springs = block_of_springs((3, 3, 5))
+    layers = np.rint(atoms.positions[:, 2] / 2).astype(int)
+    options = {"seed": 4, "snapshots": 3, "bodies": layers}
+    dense = harmonic(atoms, springs, **options).positions - atoms.positions
+    lanczos = harmonic(atoms, sparse(springs), tolerance=1e-7, **options).positions - atoms.positions
+    np.testing.assert_allclose(lanczos, dense, atol=1e-7)
+    moments = np.einsum("li,nia->nla", (layers == np.arange(5)[:, None]) * atoms.get_masses(), lanczos)
+    np.testing.assert_allclose(moments, 0, atol=1e-12)
+
+
 def test_long_chains_converge_although_the_basis_loses_its_orthogonality():
     """Thousands of unknowns and a condition number of 4e5, with the spectrum known: ⟨u²⟩ of one wave."""
     count = 1000
