@@ -158,6 +158,16 @@ def test_the_stack_is_not_turned_inside_out_when_it_is_cut_into_slices(num_slice
     assert len(per_slice) == num_slices
 
 
+def test_a_window_larger_than_the_hexagonal_cell_is_filled_without_gaps():
+    layers = stack(1)
+    window = cut_window(layers, experiment(num_slices=2))
+    placed = window.place(layers.positions[0])
+    assert len(placed) / 16**2 == pytest.approx(28 / layers.cell[0, 0] / layers.cell[1, 1], rel=0.03)
+    inside = (np.abs(placed[:, :2] - 8) < 5).all(axis=1)
+    distance = np.linalg.norm(placed[inside, None] - placed, axis=-1)
+    assert ((distance < 1.5).sum(axis=1) == 4).all()  # itself and three bonds
+
+
 def test_truth_of_each_half_is_a_honeycomb():
     layers = stack(3)
     lower = layers.relaxed[:, 2] < layers.thickness_angstrom / 2
