@@ -54,6 +54,8 @@ def main() -> None:
         "twist_deg": round((found[1] - found[0] + 30) % 60 - 30, 2),
         "true_twist_deg": round((truth[1] - truth[0] + 30) % 60 - 30, 2),
     }
+    if len(ptycho.object) > 1:
+        line["vibration"] = vibration(ptycho, example)
     print(json.dumps(line), flush=True)
     if options.figure:
         draw(options.figure, phases, share, ptycho)
@@ -80,6 +82,27 @@ def reconstruct(example: Any, options: argparse.Namespace) -> Any:
         max_iter=options.iterations or fit.max_iter, one_state_iter=one_state, progress_bar=False
     )
     return ptycho
+
+
+def vibration(ptycho: Any, example: Any) -> dict[str, Any]:
+    """Self terms [pm²] and agreement of each half's columns, tracked in its slices away from the twist."""
+    count, sampling = ptycho.object.shape[1], np.array(ptycho.sampling)
+    result = {}
+    for name, chosen in (("lower", range(count // 2 - 1)), ("upper", range(count // 2 + 1, count))):
+        truth = getattr(example, f"ground_truth_{name}")
+        places = truth.positions + ptycho.scan_positions_angstrom[0]
+        tracked = ck.track_atoms(ptycho.object, places, sampling, slices=list(chosen))
+        kept = np.isfinite(tracked).all(axis=(0, 2))
+        tensor = ck.greens_tensor(ck.displacements(tracked[:, kept]))
+        known = truth.greens_tensor[kept][:, :, kept]
+        shells = ck.compare_correlations(known, tensor, truth.positions[kept]).as_dict()["shells"]
+        result[name] = {
+            "columns": int(kept.sum()),
+            "self_pm2": round(1e4 * float(np.einsum("iaia->ia", tensor).mean()), 2),
+            "true_self_pm2": round(1e4 * float(np.einsum("iaia->ia", known).mean()), 2),
+            "csm_lsm": {shell: [values["csm"], values["lsm"]] for shell, values in shells.items()},
+        }
+    return result
 
 
 def field_of(ptycho: Any) -> tuple[np.ndarray, np.ndarray]:
