@@ -5,6 +5,7 @@ Arrays are (y, x) in Å; correlations are drawn in pm². Images have y downwards
 
 from caviar_kit.plotting.arrows import correlation_arrows
 from caviar_kit.plotting.comparison import ensemble_comparison
+from caviar_kit.plotting.contributions import pattern_contributions
 from caviar_kit.plotting.curves import loss
 from caviar_kit.plotting.instrument import probe_modes, refined_positions
 from caviar_kit.plotting.states import object_states
@@ -16,6 +17,7 @@ __all__ = [
     "greens_tensor",
     "loss",
     "object_states",
+    "pattern_contributions",
     "probe_modes",
     "refined_positions",
 ]
