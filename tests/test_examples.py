@@ -74,7 +74,7 @@ def thin(cache, monkeypatch):
     monkeypatch.setitem(recipes._HBN_SNAPSHOTS, "quick", 2)
     preset = recipes.HBN_PRESETS["quick"]
     experiment = replace(
-        preset.experiment(), scan_shape=(8, 8), num_slices=2, grid_points=72, detector_pixels=40
+        preset.experiment(), scan_shape=(8, 8), num_slices=2, grid_points=96, detector_pixels=40
     )
     monkeypatch.setitem(recipes.HBN_PRESETS, "quick", replace(preset, experiment=lambda: experiment))
 
