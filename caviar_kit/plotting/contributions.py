@@ -24,7 +24,8 @@ _LINES = {  # name: what the figure calls it, marker, dashes
 def pattern_contributions(contributions: PatternContributions, *, ax: Axes | None = None) -> Axes:
     """Draw how much each effect changes a pattern, per cent of the beam, on logarithmic axes.
 
-    Lines are means over the scan positions, bars their standard deviation.
+    Lines are means over the scan positions; bars, a little beside them, reach from mean / f to mean · f with
+    f = 1 + standard deviation / mean: as much as the standard deviation where that is small, never below 0.
 
     Parameters
     ----------
@@ -52,19 +53,18 @@ def pattern_contributions(contributions: PatternContributions, *, ax: Axes | Non
     mean, spread = contributions.mean, contributions.spread
     for number, (name, (text, marker, dashes)) in enumerate(_LINES.items()):
         value = 100 * mean[name][order]
-        below = np.minimum(100 * spread[name][order], 0.9 * value)  # a logarithmic axis has no zero
-        ax.errorbar(
+        factor = 1 + spread[name][order] / mean[name][order]
+        ax.plot(
             thickness,
             value,
-            yerr=[below, 100 * spread[name][order]],
             label=text,
             marker=marker,
             linestyle=dashes,
             color=CYCLE[number],
             linewidth=1.6,
-            elinewidth=0.8,
-            capsize=2,
         )
+        beside = thickness * 1.025 ** (number - 2.5)  # so that bars do not hide one another
+        ax.vlines(beside, value / factor, value * factor, color=CYCLE[number], linewidth=0.9)
     ax.set(xscale="log", yscale="log", xlabel="thickness (Å)", ylabel="change of the pattern, L1 (% of beam)")
     ax.xaxis.set_major_locator(FixedLocator(list(thickness)))
     ax.xaxis.set_minor_locator(NullLocator())

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["advice", "check_positions", "specimen_advice"]
 
 _LEAST_OVERLAP = 0.3
+_LEAST_BAND = 1.95  # of α; discs 2α apart only touch
 _THICKEST_SLICE = 0.25  # of the depth of focus λ/α²
 
 
@@ -32,7 +33,7 @@ def advice(experiment: Experiment) -> list[str]:
             f"the detector reaches {experiment.detector_max_mrad:.1f} mrad and cuts the bright-field disc of "
             f"{alpha:.1f} mrad"
         )
-    if experiment.antialias_mrad < 2 * alpha:
+    if experiment.antialias_mrad < _LEAST_BAND * alpha:
         lines.append(
             f"the simulated band ends at {experiment.antialias_mrad:.1f} mrad, below 2α = {2 * alpha:.1f} "
             "mrad, up to which the specimen's frequencies interfere within the bright-field disc: raise "

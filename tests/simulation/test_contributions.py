@@ -200,11 +200,15 @@ def test_too_few_snapshots_are_refused(silicon):
 def test_figure_shows_every_line_in_per_cent(result):
     matplotlib.use("Agg")
     ax = plotting.pattern_contributions(result)
-    lines = {container.get_label(): container.lines[0] for container in ax.containers}
+    lines = {line.get_label(): line for line in ax.lines}
     assert len(lines) == len(NAMES)
     vibration = next(line for text, line in lines.items() if text.startswith("vibration"))
     np.testing.assert_allclose(vibration.get_ydata(), 100 * result.mean["atoms at rest"])
     np.testing.assert_allclose(vibration.get_xdata(), result.thickness_angstrom)
+    bars = ax.collections[2].get_segments()[1]  # of vibration at the second thickness
+    factor = 1 + result.spread["atoms at rest"][1] / result.mean["atoms at rest"][1]
+    wanted = 100 * result.mean["atoms at rest"][1] * np.array([1 / factor, factor])
+    np.testing.assert_allclose(bars[:, 1], wanted)
     assert plotting.pattern_contributions(result, ax=ax) is ax
     matplotlib.pyplot.close(ax.figure)
     with pytest.raises(TypeError, match="contributions must be PatternContributions, got dict"):
