@@ -64,7 +64,7 @@ def _with_source(preset: Preset) -> Preset:
 
 
 def _hbn_experiment(**changes: object) -> Experiment:
-    """60 kV, 40 mrad as in CAVIAR, a point source; the rest by preset. The cell's twist axis is off the middle.
+    """60 kV, 40 mrad as in CAVIAR, a point source; the rest by preset. The twist axis is off the middle.
 
     A source of 0.4 Å would take 25 times as many probes at a step of 0.3 Å.
     """
@@ -125,8 +125,8 @@ HBN_PRESETS = {
 def _hbn(preset: str) -> Specimen:
     """Twisted by 10.99°, vibrating as at 300 K; the layers as a whole are held.
 
-    Of the waves in a cell of 109 unit cells, one in 109 moves each layer as a whole; in a crystal hardly any do.
-    Left in, these slow motions would double the squared displacements in the plane.
+    Of the waves in a cell of 109 unit cells, one in 109 moves each layer as a whole; in a crystal hardly any
+    do. Left in, these slow motions would double the squared displacements in the plane.
     """
     layers = _HBN_LAYERS[preset]
     atoms = simulation.twisted_hbn(layers, layers + (preset == "paper"), 10.99)
