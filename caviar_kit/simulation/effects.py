@@ -64,11 +64,9 @@ def applied_effects(datacube: Any) -> list[dict[str, Any]]:
 
 def record(datacube: Any, effect: str, **values: Any) -> Any:
     """Add an entry to the ``applied_effects`` of ``datacube``, which is returned."""
-    from emdfile import Metadata
-
     entries = [*applied_effects(datacube), {"effect": effect, **values}]
     named = {str(i): entry for i, entry in enumerate(entries)}
-    datacube.metadata = Metadata(_METADATA, named)
+    datacube.metadata = import_py4dstem().Metadata(_METADATA, named)
     return datacube
 
 
