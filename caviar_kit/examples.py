@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,29 +12,10 @@ from caviar_kit import simulation, validation
 from caviar_kit._py4dstem import datacube
 from caviar_kit.multislice import FitSettings
 from caviar_kit.paths import cache_directory
+from caviar_kit.recipes import PRESETS, RECIPES, Specimen
 from caviar_kit.simulation.cache import cache_key, read_arrays, write_arrays
 
 __all__ = ["Example", "load_example"]
-
-_EINSTEIN_SEED = 3  # of the first few, draws in which neighbours in the fields correlate little by chance
-
-_SPECIMENS: dict[str, Callable[[simulation.Snapshots], simulation.Snapshots]] = {
-    "si-sigma9-coherent": simulation.coherent,
-    "si-sigma9-einstein": lambda md: simulation.einstein(md, seed=_EINSTEIN_SEED, match="column"),
-    "si-sigma9-md": lambda md: md,
-    "si-sigma9-md-psc": lambda md: md,
-}
-_SOURCE_FWHM_ANGSTROM = {"si-sigma9-md-psc": 0.47}  # CAVIAR's; the others have a point source
-_PRESETS: dict[str, Callable[[], simulation.Experiment]] = {
-    "tutorial": simulation.Experiment.tutorial,
-    "quick": simulation.Experiment.quick,
-    "paper": simulation.Experiment.paper,
-}
-_FITS: dict[str, FitSettings] = {
-    "tutorial": FitSettings(num_states=10, one_state_iter=20, max_iter=45),
-    "quick": FitSettings(num_states=8, one_state_iter=20, max_iter=50),
-    "paper": FitSettings(num_states=20, one_state_iter=20, max_iter=200),
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,11 +33,16 @@ class Example:
     experiment : Experiment
         Optics, source, scan and grids.
     ground_truth : GroundTruth
-        Columns in the scanned field, their displacements and Green's tensor.
+        Columns in the scanned field, their displacements and Green's tensor. Of two crystals on top of each
+        other: the columns of the lower one, then those of the upper one.
+    ground_truth_lower, ground_truth_upper : GroundTruth or None
+        The same of each of two crystals; the beam meets the lower one first. None if there is one.
     vacuum_probe : array of float32, shape (Qy, Qx)
         Diffraction pattern without specimen, centred as the data: ``vacuum_probe_intensity``.
     fit_settings : FitSettings
         States and iterations that suit the preset.
+    num_slices : int
+        Slices of a reconstruction that suit the preset, over ``snapshots.thickness_angstrom``.
     """
 
     name: str
@@ -67,6 +53,9 @@ class Example:
     ground_truth: simulation.GroundTruth
     vacuum_probe: np.ndarray
     fit_settings: FitSettings
+    num_slices: int = 4
+    ground_truth_lower: simulation.GroundTruth | None = None
+    ground_truth_upper: simulation.GroundTruth | None = None
 
 
 def load_example(
@@ -85,9 +74,11 @@ def load_example(
         "si-sigma9-md-psc": the same snapshots and truth, with a Gaussian source 0.47 Å wide (partial
         spatial coherence); eleven times as much to simulate;
         "si-sigma9-einstein": columns as restless as those, but independent;
-        "si-sigma9-coherent": atoms at rest in their mean positions.
+        "si-sigma9-coherent": atoms at rest in their mean positions;
+        "hbn-twisted": *synthetic* twisted hBN, two crystals on top of each other turned by 10.99°, harmonic
+        snapshots at 300 K with Bose-Einstein statistics, drawn again at each load (seconds to minutes).
     preset : {"tutorial", "quick", "paper"}
-        Optics, scan and grids: ``Experiment.tutorial()`` and so on.
+        Optics, scan and grids; of hBN also the thickness: 16, 12 or 45 layers.
     cache : bool
         Read and write a file in $CAVIAR_KIT_CACHE, else $XDG_CACHE_HOME/caviar_kit, else
         ~/.cache/caviar_kit. Its name depends on all that the data depend on; a damaged one is made again.
@@ -99,13 +90,12 @@ def load_example(
     TypeError, ValueError
         If there is no such example or preset (the message lists them), or an argument is of the wrong type.
     """
-    name = validation.choice("name", name, _SPECIMENS)
-    preset = validation.choice("preset", preset, _PRESETS)
+    recipe = RECIPES[validation.choice("name", name, RECIPES)]
+    chosen = recipe.presets[validation.choice("preset", preset, PRESETS)]
     if not isinstance(cache, bool):
         raise TypeError(f"cache must be True or False, got {cache!r}; the place is set by $CAVIAR_KIT_CACHE")
-    snapshots = _SPECIMENS[name](simulation.silicon_sigma9_snapshots())
-    experiment = replace(_PRESETS[preset](), source_fwhm_angstrom=_SOURCE_FWHM_ANGSTROM.get(name, 0.0))
-    arrays = _arrays(f"{name}-{preset}", snapshots, experiment, cache, progress)
+    specimen, experiment = recipe.specimen(preset), chosen.experiment()
+    arrays = _arrays(f"{name}-{preset}", specimen.snapshots, experiment, cache, progress)
     return Example(
         name=name,
         preset=preset,
@@ -114,12 +104,29 @@ def load_example(
             scan_step_angstrom=experiment.scan_step_angstrom,
             detector_pixel_inverse_angstrom=experiment.detector_pixel_inverse_angstrom,
         ),
-        snapshots=snapshots,
+        snapshots=specimen.snapshots,
         experiment=experiment,
-        ground_truth=simulation.ground_truth(snapshots, experiment),
         vacuum_probe=arrays["vacuum_probe"],
-        fit_settings=_FITS[preset],
+        fit_settings=chosen.fit,
+        num_slices=chosen.num_slices,
+        **_truths(specimen, experiment),
     )
+
+
+def _truths(specimen: Specimen, experiment: simulation.Experiment) -> dict[str, simulation.GroundTruth]:
+    """``ground_truth`` and, of two crystals, that of each."""
+    snapshots = specimen.snapshots
+    if specimen.upper is None:
+        return {"ground_truth": simulation.ground_truth(snapshots, experiment)}
+    lower, upper = (
+        simulation.ground_truth(snapshots, experiment, atoms=mask)
+        for mask in (~specimen.upper, specimen.upper)
+    )
+    return {
+        "ground_truth": lower.beside(upper),
+        "ground_truth_lower": lower,
+        "ground_truth_upper": upper,
+    }
 
 
 def _arrays(

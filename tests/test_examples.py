@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import caviar_kit as ck
-from caviar_kit import examples
+from caviar_kit import recipes
 from caviar_kit.paths import cache_directory
 from caviar_kit.simulation.cache import cache_key
 
@@ -29,7 +29,9 @@ TINY = ck.simulation.Experiment(
 def cache(tmp_path, monkeypatch) -> Path:
     """A fresh cache directory (not yet there); "quick" becomes a tiny experiment."""
     monkeypatch.setenv("CAVIAR_KIT_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setitem(examples._PRESETS, "quick", lambda: TINY)
+    tiny = replace(recipes.SILICON_PRESETS["quick"], experiment=lambda: TINY)
+    monkeypatch.setitem(recipes.SILICON_PRESETS, "quick", tiny)
+    monkeypatch.setitem(recipes.RECIPES["si-sigma9-md-psc"].presets, "quick", recipes._with_source(tiny))
     return tmp_path / "cache"
 
 
@@ -65,12 +67,80 @@ def test_partial_coherence_changes_the_data_and_not_the_truth(cache, monkeypatch
     np.testing.assert_array_equal(load("si-sigma9-md-psc").datacube.data, partial.datacube.data)
 
 
+@pytest.fixture
+def thin(cache, monkeypatch):
+    """The quick preset of hBN with two layers, two snapshots and few positions."""
+    monkeypatch.setitem(recipes._HBN_LAYERS, "quick", 1)
+    monkeypatch.setitem(recipes._HBN_SNAPSHOTS, "quick", 2)
+    preset = recipes.HBN_PRESETS["quick"]
+    experiment = replace(
+        preset.experiment(), scan_shape=(8, 8), num_slices=2, grid_points=96, detector_pixels=40
+    )
+    monkeypatch.setitem(recipes.HBN_PRESETS, "quick", replace(preset, experiment=lambda: experiment))
+
+
+def test_twisted_hbn_has_a_truth_for_each_lattice(thin):
+    example = ck.load_example("hbn-twisted", "quick")
+    assert example.datacube.data.shape == (8, 8, 40, 40)
+    assert "synthetic" in example.snapshots.provenance["specimen"]
+    lower, upper = example.ground_truth_lower, example.ground_truth_upper
+    both = example.ground_truth
+    np.testing.assert_array_equal(both.positions, np.concatenate([lower.positions, upper.positions]))
+    assert both.greens_tensor.shape == (len(lower.positions) + len(upper.positions), 2) * 2
+    turned = [bond_direction(truth.positions) for truth in (lower, upper)]
+    # y, x of the object are y, x of the specimen: anticlockwise about +z is from x to y
+    assert (turned[1] - turned[0] + 30) % 60 - 30 == pytest.approx(10.99, abs=1)
+
+
+def test_twisted_hbn_comes_from_the_cache_although_its_snapshots_are_drawn_again(thin, monkeypatch):
+    first = ck.load_example("hbn-twisted", "quick")
+    monkeypatch.setattr(ck.simulation, "scan", lambda *_: pytest.fail("simulated again"))
+    second = ck.load_example("hbn-twisted", "quick")
+    np.testing.assert_array_equal(first.snapshots.positions, second.snapshots.positions)
+    np.testing.assert_array_equal(first.datacube.data, second.datacube.data)
+
+
+def bond_direction(positions: np.ndarray) -> float:
+    """Of a honeycomb, from +x to +y, modulo 60° [deg]."""
+    vectors = positions[None] - positions[:, None]
+    length = np.linalg.norm(vectors, axis=-1)
+    y, x = vectors[(length > 1.2) & (length < 1.7)].T
+    return float(np.degrees(np.angle(np.exp(6j * np.arctan2(y, x)).mean())) / 6)
+
+
+@pytest.mark.parametrize("preset", recipes.PRESETS)
+def test_twisted_hbn_presets_are_the_experiment_of_the_paper(preset):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # no advice: probes fit their window, the detector sees the disc
+        chosen = recipes.HBN_PRESETS[preset]
+        experiment = chosen.experiment()
+    assert (experiment.energy_ev, experiment.semiangle_mrad) == (60e3, 40)
+    layers = 2 * recipes._HBN_LAYERS[preset] + (preset == "paper")
+    assert experiment.num_slices == layers
+    leaving = abs(3.33 * layers - experiment.defocus_angstrom) * 0.04
+    scanned = (max(experiment.scan_shape) - 1) * experiment.scan_step_angstrom
+    assert scanned + 2 * leaving < experiment.window_angstrom  # also where the beam leaves
+    if preset == "paper":
+        assert (experiment.scan_step_angstrom, chosen.num_slices) == (0.3, 30)
+        assert 3.33 * layers == pytest.approx(150, abs=1)
+
+
+@pytest.mark.slow
+def test_twisted_hbn_vibrates_as_the_paper_says():
+    specimen = recipes.RECIPES["hbn-twisted"].specimen("quick")
+    snapshots = specimen.snapshots
+    assert specimen.upper.sum() == len(snapshots.numbers) / 2 == 6 * 218
+    squares = 1e4 * ((snapshots.positions - snapshots.relaxed) ** 2).mean(axis=(0, 1))
+    assert 18 < squares[:2].min() <= squares[:2].max() < 22  # CAVIAR: B of 3.0e3 and 3.5e3 pm² for two axes
+    np.testing.assert_array_equal(np.round(snapshots.positions, 4), snapshots.positions)
+
+
 def test_truths_share_positions_and_self_terms_but_not_correlations(cache):
     md, einstein, coherent = (
         ck.simulation.ground_truth(
-            specimen(ck.simulation.silicon_sigma9_snapshots()), examples._PRESETS["tutorial"]()
+            recipe.specimen("tutorial").snapshots, recipe.presets["tutorial"].experiment()
         )
-        for specimen in (examples._SPECIMENS[f"si-sigma9-{n}"] for n in ("md", "einstein", "coherent"))
+        for recipe in (recipes.RECIPES[f"si-sigma9-{n}"] for n in ("md", "einstein", "coherent"))
     )
     np.testing.assert_allclose(einstein.positions, md.positions, atol=1e-9)
     np.testing.assert_allclose(coherent.positions, md.positions, atol=1e-9)
@@ -148,7 +218,7 @@ def test_cache_directory_follows_the_environment(monkeypatch):
 
 
 def test_bad_arguments_are_refused(cache):
-    names = "'si-sigma9-coherent', 'si-sigma9-einstein', 'si-sigma9-md', 'si-sigma9-md-psc'"
+    names = "'si-sigma9-coherent', 'si-sigma9-einstein', 'si-sigma9-md', 'si-sigma9-md-psc', 'hbn-twisted'"
     with pytest.raises(ValueError, match=f"{names}, got 'si'"):
         ck.load_example("si")
     with pytest.raises(ValueError, match="name must be one of"):

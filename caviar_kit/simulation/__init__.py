@@ -5,6 +5,7 @@ from caviar_kit.simulation.binning import apply_binning, beam_pixel
 from caviar_kit.simulation.boundary import boundary_energy, coordination
 from caviar_kit.simulation.bulk_motion import mean_square_displacements
 from caviar_kit.simulation.calibration_error import apply_calibration_error
+from caviar_kit.simulation.coincidence import CommensurateCell, commensurate_cell
 from caviar_kit.simulation.column_covariance import column_covariance
 from caviar_kit.simulation.columns import Columns, column_displacements, columns
 from caviar_kit.simulation.contributions import PatternContributions, pattern_contributions
@@ -14,6 +15,8 @@ from caviar_kit.simulation.einstein import coherent, einstein
 from caviar_kit.simulation.experiment import Experiment
 from caviar_kit.simulation.ground_truth import GroundTruth, ground_truth
 from caviar_kit.simulation.harmonic import harmonic, harmonic_covariance, phonon_frequencies
+from caviar_kit.simulation.hbn import twisted_hbn
+from caviar_kit.simulation.hbn_springs import HbnSprings, hbn_force_constants
 from caviar_kit.simulation.lammps_engine import Lammps
 from caviar_kit.simulation.modulation_transfer import apply_mtf
 from caviar_kit.simulation.molecular_dynamics import molecular_dynamics
@@ -34,8 +37,10 @@ from caviar_kit.simulation.thickness import thicken
 
 __all__ = [
     "Columns",
+    "CommensurateCell",
     "Experiment",
     "GroundTruth",
+    "HbnSprings",
     "InteratomicPotential",
     "Lammps",
     "PatternContributions",
@@ -59,6 +64,7 @@ __all__ = [
     "column_covariance",
     "column_displacements",
     "columns",
+    "commensurate_cell",
     "coordination",
     "distorted_positions",
     "drifted_positions",
@@ -66,6 +72,7 @@ __all__ = [
     "ground_truth",
     "harmonic",
     "harmonic_covariance",
+    "hbn_force_constants",
     "interatomic_potential",
     "load_snapshots",
     "mean_square_displacements",
@@ -81,5 +88,6 @@ __all__ = [
     "silicon_sigma9_snapshots",
     "thicken",
     "true_positions",
+    "twisted_hbn",
     "vacuum_probe_intensity",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from caviar_kit import validation
 from caviar_kit.simulation.columns import column_displacements, columns
@@ -33,18 +34,42 @@ class GroundTruth:
     displacements: np.ndarray
     greens_tensor: np.ndarray
 
+    def beside(self, other: GroundTruth) -> GroundTruth:
+        """These columns, then those of ``other`` in the same snapshots, and the correlations between them."""
+        return _truth(
+            np.concatenate([self.positions, other.positions]),
+            np.concatenate([self.displacements, other.displacements], axis=1),
+        )
 
-def ground_truth(snapshots: Snapshots, experiment: Experiment, margin_angstrom: float = 0.0) -> GroundTruth:
+
+def ground_truth(
+    snapshots: Snapshots,
+    experiment: Experiment,
+    margin_angstrom: float = 0.0,
+    *,
+    atoms: ArrayLike | None = None,
+) -> GroundTruth:
     """The columns in the rectangle spanned by the scan positions, drawn in by ``margin_angstrom`` [Å].
 
     A negative margin adds columns around it. The order is by y, then x.
 
+    Parameters
+    ----------
+    snapshots, experiment : Snapshots, Experiment
+        What the data are made of.
+    margin_angstrom : float
+        Width of the frame that is left out [Å].
+    atoms : array of bool, shape (atoms,), optional
+        Which atoms count; where crystals of several orientations lie on top of each other, those of one.
+
     Raises
     ------
     TypeError, ValueError
-        If ``margin_angstrom`` is not finite, or no column is left.
+        If ``margin_angstrom`` is not finite, ``atoms`` is no such mask, or no column is left.
     """
     margin = validation.number("margin_angstrom", margin_angstrom, unit="Å")
+    if atoms is not None:
+        snapshots = snapshots.only(atoms)
     found = columns(snapshots)
     extent = (np.array(experiment.scan_shape) - 1) * experiment.scan_step_angstrom
     index, positions = [np.empty(0, dtype=int)], [np.empty((0, 2))]
@@ -62,6 +87,10 @@ def ground_truth(snapshots: Snapshots, experiment: Experiment, margin_angstrom: 
         )
     order = np.lexsort((places[:, 1], places[:, 0]))
     displaced = column_displacements(snapshots, found)[:, columns_inside[order]]
-    flat = displaced.reshape(len(displaced), -1)
-    tensor = (flat.T @ flat / len(flat)).reshape(2 * displaced.shape[1:])
-    return GroundTruth(places[order], displaced, tensor)
+    return _truth(places[order], displaced)
+
+
+def _truth(positions: np.ndarray, displacements: np.ndarray) -> GroundTruth:
+    flat = displacements.reshape(len(displacements), -1)
+    tensor = (flat.T @ flat / len(flat)).reshape(2 * displacements.shape[1:])
+    return GroundTruth(positions, displacements, tensor)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from caviar_kit import validation
 
@@ -107,6 +108,26 @@ class Snapshots:
         """
         count = validation.integer("count", count, maximum=len(self))
         return replace(self, positions=self.positions[np.arange(count) * len(self) // count])
+
+    def only(self, atoms: ArrayLike) -> Snapshots:
+        """The same snapshots of the atoms that the mask ``atoms``, bool (atoms,), selects.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If ``atoms`` does not hold True or False for each atom, or selects none.
+        """
+        mask = np.asarray(atoms)
+        if mask.dtype != np.bool_:
+            raise TypeError(f"atoms must hold True or False for each atom, got dtype {mask.dtype}")
+        if mask.shape != self.numbers.shape or not mask.any():
+            raise ValueError(
+                f"atoms must have shape ({len(self.numbers)},) and select at least one atom, got shape "
+                f"{mask.shape} with {np.count_nonzero(mask)} selected"
+            )
+        return replace(
+            self, positions=self.positions[:, mask], numbers=self.numbers[mask], relaxed=self.relaxed[mask]
+        )
 
 
 def _floats(name: str, value: Any, shape: tuple[int | None, ...]) -> np.ndarray:

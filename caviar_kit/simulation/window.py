@@ -13,6 +13,9 @@ from caviar_kit.simulation.snapshots import Snapshots
 __all__ = ["Window", "cut_window"]
 
 
+_ROUNDING_ANGSTROM = 1e-6
+
+
 @dataclass(frozen=True, eq=False)
 class Window:
     """The atoms, periodic images included, whose relaxed positions lie in the window.
@@ -80,5 +83,9 @@ def _slice_boundary(height: np.ndarray, slice_thickness: float) -> float:
     """Middle of the widest gap between ``height`` modulo ``slice_thickness`` [Å]."""
     phase = np.sort(height % slice_thickness)
     gap = np.diff(phase, append=phase[0] + slice_thickness)
-    widest = int(np.argmax(gap))
-    return float(phase[widest] + gap[widest] / 2) % slice_thickness
+    widest = np.flatnonzero(gap > gap.max() - _ROUNDING_ANGSTROM)
+    middle = (phase[widest] + gap[widest] / 2) % slice_thickness
+    # Of equals the one at the specimen's own surface: it must not be cut there and turned inside out.
+    at_surface = np.minimum(middle, slice_thickness - middle)
+    boundary = float(middle[np.argmin(at_surface)])
+    return 0.0 if at_surface.min() < _ROUNDING_ANGSTROM else boundary
