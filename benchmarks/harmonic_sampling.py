@@ -17,7 +17,7 @@ import numpy as np
 from ase.build import bulk
 
 from caviar_kit.simulation import Lammps, harmonic, mean_square_displacements, phonopy_of
-from caviar_kit.simulation.commensurate import spread_force_constants
+from caviar_kit.simulation.motion.commensurate import spread_force_constants
 
 
 def main() -> None:

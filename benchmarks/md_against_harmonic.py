@@ -29,7 +29,7 @@ from caviar_kit.simulation import (
     save_snapshots,
     silicon_sigma9,
 )
-from caviar_kit.simulation.column_covariance import column_agreement
+from caviar_kit.simulation.motion.column_covariance import column_agreement
 from caviar_kit.vibrations.correlations import greens_tensor
 
 STEP_ANGSTROM = 0.01

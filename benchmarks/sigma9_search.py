@@ -4,7 +4,7 @@
 period) and z. Each candidate is one period thick per grain, relaxed with Stillinger-Weber; ``energy`` [J/m²]
 is that of one of its two equal boundaries, ``broken`` the number of atoms that have not four neighbours.
 The last line lists the candidates without broken bonds, cheapest first. The winner is the default of
-``caviar_kit.simulation.bicrystal.bicrystal``.
+``caviar_kit.simulation.specimens.bicrystal.bicrystal``.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import itertools
 import json
 
 from caviar_kit.simulation import StillingerWeber, boundary_energy, coordination
-from caviar_kit.simulation.bicrystal import bicrystal
-from caviar_kit.simulation.relaxation import relax
+from caviar_kit.simulation.specimens.bicrystal import bicrystal
+from caviar_kit.simulation.specimens.relaxation import relax
 
 
 def main() -> None:

@@ -15,8 +15,8 @@ import numpy as np
 
 from caviar_kit import validation
 from caviar_kit.simulation.born import born_patterns
-from caviar_kit.simulation.einstein import coherent, einstein
 from caviar_kit.simulation.experiment import Experiment, source_width
+from caviar_kit.simulation.motion.einstein import coherent, einstein
 from caviar_kit.simulation.runs import Runner
 from caviar_kit.simulation.snapshots import Snapshots
 from caviar_kit.simulation.source_size import SourcePoints

@@ -22,12 +22,12 @@ from pathlib import Path
 
 import numpy as np
 
-from caviar_kit.simulation.column_covariance import column_agreement
 from caviar_kit.simulation.columns import column_displacements, columns
-from caviar_kit.simulation.molecular_dynamics import molecular_dynamics
+from caviar_kit.simulation.motion.column_covariance import column_agreement
+from caviar_kit.simulation.motion.molecular_dynamics import molecular_dynamics
 from caviar_kit.simulation.snapshots import Snapshots
+from caviar_kit.simulation.specimens.shipped import silicon_sigma9_snapshots
 from caviar_kit.simulation.storage import save_snapshots
-from caviar_kit.simulation.structures import silicon_sigma9_snapshots
 
 __all__ = ["agreement", "main", "remake_silicon_sigma9"]
 

@@ -22,7 +22,7 @@ from scipy import sparse
 
 from caviar_kit import validation
 from caviar_kit.physics import FWHM_PER_RMS
-from caviar_kit.simulation.effects import (
+from caviar_kit.simulation.effects.common import (
     calibrated_like,
     check_order,
     new_array,

@@ -1,0 +1,1 @@
+"""What an experiment adds to simulated data, one effect a file."""

@@ -1,0 +1,1 @@
+"""How atoms vibrate: molecular dynamics, harmonic and Einstein models."""
