@@ -1,0 +1,72 @@
+"""The force model that a patch can tell something about."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from caviar_kit import validation
+from caviar_kit.vibrations.force_model import ForceModel, bonds_within, default_reach, force_model
+from caviar_kit.vibrations.lattice import Lattice
+from caviar_kit.vibrations.patch import Patch
+from caviar_kit.vibrations.symmetry import equal_force_constants, point_operations
+
+__all__ = ["crystal_model"]
+
+_TOLERANCE = 0.03  # of the shortest distance, for symmetry
+_DATA_PER_PARAMETER = 3
+
+
+def crystal_model(
+    patches: list[Patch],
+    lattice: Lattice,
+    masses: np.ndarray,
+    kinds: np.ndarray | None,
+    reach: float | None,
+    states: int,
+) -> tuple[ForceModel, int, float]:
+    """Model, number of point operations, and reach [Å].
+
+    Bonds of which the patches hold no pair are left out. ``kinds`` None is no symmetry.
+
+    Raises
+    ------
+    ValueError
+        If no bond is left, or the data are fewer than 3 per free force constant.
+    """
+    longest = default_reach(lattice.vectors, lattice.basis) if reach is None else reach
+    longest = validation.number("reach", longest, minimum=0, open_minimum=True, unit="Å")
+    first, second, cells = bonds_within(lattice.vectors, lattice.basis, longest)
+    seen = _seen(patches, first, second, cells)
+    if not seen.any():
+        raise ValueError(f"reach: the patch holds no two atoms within {longest:.3g} Å, one bond is the least")
+    first, second, cells = first[seen], second[seen], cells[seen]
+    operations, equal = 1, None
+    if kinds is not None:
+        tolerance = _TOLERANCE * float(np.linalg.norm(_bond(lattice, first, second, cells), axis=1).min())
+        found = point_operations(lattice.vectors, lattice.basis, kinds, tolerance)
+        operations, equal = len(found), equal_force_constants(found, first, second, cells)
+    model = force_model(first, second, cells, masses, equal)
+    numbers = (states - 1) * max((len(patch.sites) * 2 - 2 for patch in patches), default=0)
+    if numbers < _DATA_PER_PARAMETER * model.parameters:
+        raise ValueError(
+            f"u: {states} states of the patch give {numbers} independent numbers, too few for "
+            f"{model.parameters} force constants within reach={longest:.3g} Å; use more states or cells, "
+            "symmetry=True or a shorter reach"
+        )
+    return model, operations, longest
+
+
+def _bond(lattice: Lattice, first: np.ndarray, second: np.ndarray, cells: np.ndarray) -> np.ndarray:
+    return cells @ lattice.vectors + lattice.basis[second] - lattice.basis[first]
+
+
+def _seen(patches: list[Patch], first: np.ndarray, second: np.ndarray, cells: np.ndarray) -> np.ndarray:
+    """Which bonds join two atoms of a patch, bool (bonds,)."""
+    pairs: set[tuple[int, ...]] = set()
+    for patch in patches:
+        apart = patch.cells - patch.cells[:, None]
+        k, m = np.broadcast_arrays(patch.sites[:, None], patch.sites)
+        rows = np.stack([k, m, apart[..., 0], apart[..., 1]], axis=-1).reshape(-1, 4)
+        pairs.update(map(tuple, np.unique(rows, axis=0).tolist()))
+    bonds = np.column_stack([first, second, cells]).tolist()
+    return np.array([tuple(bond) in pairs for bond in bonds], dtype=bool)
