@@ -82,9 +82,8 @@ def brillouin_path(
     band = _by_name(rows, path, count, special_points)
     distance, places, names = band.get_linear_kpoint_axis()
     fractions = band.kpts[:, :2]
-    labels = tuple((2 * np.pi * float(x), "Γ" if n == "G" else n) for x, n in zip(places, names, strict=True))
-    steps = 2 * np.pi * np.diff(distance)
-    return _with_distance(fractions @ reciprocal, fractions, steps, labels)
+    labels = tuple((float(x), "Γ" if n == "G" else n) for x, n in zip(places, names, strict=True))
+    return _with_distance(fractions @ reciprocal, fractions, np.diff(distance), labels)
 
 
 def _by_name(vectors: np.ndarray, path: str, points: int, own: Mapping[str, ArrayLike] | None) -> Any:

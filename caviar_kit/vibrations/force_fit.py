@@ -37,7 +37,7 @@ def fit_force_constants(likelihood: Likelihood, groups: list[np.ndarray]) -> For
     best, at, information, done = _score(likelihood, start, states)
     observed = _observed(likelihood, best, at, information, states)
     refits = [_refit(likelihood, best, observed, np.setdiff1d(states, group)) for group in groups]
-    without = np.array([refit[0] for refit in refits]).reshape(len(groups), -1)
+    without = np.array([refit[0] for refit in refits]).reshape(len(groups), len(best))
     return ForceFit(best, without, information, done and all(refit[1] for refit in refits))
 
 
