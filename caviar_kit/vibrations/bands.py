@@ -74,9 +74,11 @@ def fitted_bands(
     lever = (states - 1 - left_out) / left_out
     scatter = lever * (fit.without - fit.without.mean(axis=0))
     scatter *= np.sqrt((states - 1) / (states - 2) / (groups * (groups - 1)))
-    root = np.linalg.cholesky(np.linalg.pinv(fit.information, hermitian=True) + _jitter(fit.information))
-    normal = rng.standard_normal((draws // 2, len(root)))
-    changes = (rng.standard_normal((draws, groups)) @ scatter, np.concatenate([normal, -normal]) @ root.T)
+    normal = rng.standard_normal((draws // 2, len(fit.parameters)))
+    changes = (
+        rng.standard_normal((draws, groups)) @ scatter,
+        np.concatenate([normal, -normal]) @ _principal_errors(fit),
+    )
     over_states, parametric = (_frequencies(fit.parameters + change, matrices) for change in changes)
 
     raw = _frequencies(fit.parameters, matrices)
@@ -114,8 +116,14 @@ def _frequencies(parameters: np.ndarray, matrices: np.ndarray) -> np.ndarray:
     return signed_thz(values)
 
 
-def _jitter(information: np.ndarray) -> np.ndarray:
-    return 1e-12 / np.trace(information) * np.eye(len(information))
+def _principal_errors(fit: ForceFit) -> np.ndarray:
+    """Independent errors of the parameters as rows: with normal weights they have the covariance of the fit.
+
+    Their order and signs depend on nothing but the fit, so that draws turn with a turned crystal.
+    """
+    values, vectors = np.linalg.eigh(fit.information)
+    signs = np.where(fit.parameters @ vectors < 0, -1, 1)
+    return (vectors * signs / np.sqrt(np.maximum(values, 1e-12 * values[-1]))).T
 
 
 def _around(centre: np.ndarray, half: np.ndarray) -> np.ndarray:

@@ -127,7 +127,7 @@ def phonon_dispersion(
     Warns
     -----
     UserWarning
-        If the fit has not converged.
+        If the fit has not converged, as happens when the data ask for an unstable crystal.
     """
     frames = patch_displacements(u, lattice)
     mass = site_masses(masses, len(lattice.basis))
@@ -153,7 +153,8 @@ def phonon_dispersion(
         fit = fit_force_constants(likelihood, leave_out_groups(len(frames)))
         if not fit.converged:
             warnings.warn(
-                "the force constants have not converged; try a shorter reach or symmetry=True",
+                "the most likely crystal lies at the edge of stability, or the fit has not converged; "
+                "try a shorter reach or symmetry=True",
                 UserWarning,
                 stacklevel=2,
             )

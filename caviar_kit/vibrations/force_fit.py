@@ -11,10 +11,11 @@ from caviar_kit.vibrations.likelihood import Evaluation, Likelihood
 
 __all__ = ["ForceFit", "fit_force_constants", "leave_out_groups"]
 
-_STEPS = 60
+_STEPS = 40
 _LOOSE, _TIGHT = 1e-2, 1e-6  # log-likelihood still to be gained
 _DIFFERENCE = 1e-4  # of a standard error
-_HALVINGS = 25
+_HALVINGS = 10
+_BLOCKED, _PATIENCE = 0.1, 2  # steps cut below this share, and how many of them end a fit
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,8 +73,8 @@ def _score(
     at = _evaluated(likelihood, now, states)
     for _ in range(_STEPS):
         information = likelihood.information(at, len(states))
-        now, at, gain = _step(likelihood, now, at, information, states)
-        if gain < _LOOSE:  # the information changes no more
+        now, at, gain, share = _step(likelihood, now, at, information, states)
+        if gain < _LOOSE or share < _BLOCKED:  # the information changes no more
             break
     now, at, done = _polish(likelihood, now, at, information, states)
     return now, at, likelihood.information(at, len(states)), done
@@ -104,26 +105,34 @@ def _observed(
 def _polish(
     likelihood: Likelihood, now: np.ndarray, at: Evaluation, information: np.ndarray, states: np.ndarray
 ) -> tuple[np.ndarray, Evaluation, bool]:
+    """Steps with one matrix for all; ends early, and says so, at the edge of stability."""
+    blocked = 0
     for _ in range(_STEPS):
-        now, at, gain = _step(likelihood, now, at, information, states)
+        now, at, gain, share = _step(likelihood, now, at, information, states)
         if gain < _TIGHT:
             return now, at, True
+        blocked += share < _BLOCKED
+        if blocked == _PATIENCE:
+            break
     return now, at, False
 
 
 def _step(
     likelihood: Likelihood, now: np.ndarray, at: Evaluation, information: np.ndarray, states: np.ndarray
-) -> tuple[np.ndarray, Evaluation, float]:
-    """One step of Fisher scoring, halved until the crystal is stable and more likely; promised gain."""
+) -> tuple[np.ndarray, Evaluation, float, float]:
+    """One step of Fisher scoring, halved until the crystal is stable and more likely.
+
+    Also the gain that the whole step promised, and the share of it that was taken.
+    """
     ridge = 1e-9 * np.trace(information) / len(information) * np.eye(len(information))
     step = cho_solve(cho_factor(information + ridge), at.gradient)
     promise = 0.5 * float(at.gradient @ step)
     for halving in range(_HALVINGS):
-        trial = now + step / 2**halving
-        found = likelihood.evaluate(trial, states)
+        share = 0.5**halving
+        found = likelihood.evaluate(now + share * step, states)
         if found is not None and found.value > at.value:
-            return trial, found, promise
-    return now, at, 0.0
+            return now + share * step, found, promise, share
+    return now, at, promise, 0.0
 
 
 def _evaluated(likelihood: Likelihood, parameters: np.ndarray, states: np.ndarray) -> Evaluation:
