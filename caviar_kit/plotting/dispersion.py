@@ -85,7 +85,11 @@ def _branch(ax: Axes, result: PhononDispersion, number: int, name: str, uncorrec
     ax.plot(result.distance, np.where(measured, np.nan, frequency), color=color, linestyle=":", linewidth=1.2)
     if uncorrected:
         ax.plot(
-            result.distance, _drawable(result.uncorrected_thz[:, number]), color=color, linewidth=0.7, zorder=1
+            result.distance,
+            _drawable(result.uncorrected_thz[:, number]),
+            color=color,
+            linewidth=0.7,
+            zorder=1,
         )
 
 

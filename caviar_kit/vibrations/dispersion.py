@@ -200,5 +200,7 @@ def _flags(bands: Bands, way: BrillouinPath, lattice: Lattice, used: np.ndarray,
     if method == "likelihood":
         flags[length < 1e-6, :2] = "sum rule"
     flags[bands.unstable] = "unstable"
-    flags[np.isinf(bands.corrected)] = "undetermined"
+    narrow = np.ptp(lattice.cells[used], axis=0) == 0
+    across = np.abs(way.fractions - np.round(way.fractions)) > 1e-9
+    flags[np.isinf(bands.corrected) | (across & narrow).any(axis=1)[:, None]] = "undetermined"
     return flags

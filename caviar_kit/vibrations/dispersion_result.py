@@ -13,7 +13,7 @@ FLAGS = {
     "sum rule": "0 at Γ, because a rigid shift costs nothing",
     "unresolved": "wavelength longer than the patch: continued from shorter waves",
     "unstable": "ω² below 0, here or in more than 1 of 40 bootstrap draws; negative stands for imaginary",
-    "undetermined": "fewer samples than modes: the frequency is infinite",
+    "undetermined": "fewer samples than modes, or q has a part across a patch one cell wide",
 }
 
 

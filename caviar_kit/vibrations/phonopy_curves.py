@@ -27,7 +27,7 @@ def phonopy_dispersion(phonon: Any, dispersion: PhononDispersion, path: str | No
     Parameters
     ----------
     phonon : phonopy.Phonopy
-        With force constants.
+        With force constants; phonopy 4 (``pip install caviar_kit[md]``).
     dispersion : PhononDispersion
     path : str or None
         The names given to `phonon_dispersion`. None uses ``dispersion.fractions`` as they are: phonopy's a1
@@ -54,9 +54,8 @@ def phonopy_dispersion(phonon: Any, dispersion: PhononDispersion, path: str | No
         raise ValueError("phonon: a1 and a2 of its primitive cell must lie in the xy plane")
     fractions = dispersion.fractions if path is None else _same_points(cell, path, len(dispersion.q))
     phonon.run_qpoints(np.column_stack([fractions, np.zeros(len(fractions))]), with_eigenvectors=True)
-    found = phonon.get_qpoints_dict() if hasattr(phonon, "get_qpoints_dict") else None
-    frequencies = np.asarray(found["frequencies"] if found else phonon.qpoints.frequencies)
-    vectors = np.asarray(found["eigenvectors"] if found else phonon.qpoints.eigenvectors)
+    frequencies = np.asarray(phonon.qpoints.frequencies)
+    vectors = np.asarray(phonon.qpoints.eigenvectors)
     atoms = vectors.shape[1] // 3
     in_plane = (np.abs(vectors.reshape(len(fractions), atoms, 3, -1)[:, :, :2]) ** 2).sum(axis=(1, 2))
     chosen = np.argsort(-in_plane, axis=1, kind="stable")[:, : 2 * atoms]
