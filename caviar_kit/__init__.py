@@ -32,6 +32,21 @@ _EXPORTS = {
     "read": "caviar_kit.reading",
     "load_result": "caviar_kit.results",
     "measure": "caviar_kit.results",
+    "column_profiles": "caviar_kit.vibrations.column_profiles",
+    "fit_depth_edge": "caviar_kit.vibrations.column_profiles",
+    "rotate_axes": "caviar_kit.vibrations.correlations",
+    "debye_waller": "caviar_kit.vibrations.debye_waller",
+    "depth_spectrum": "caviar_kit.vibrations.depth_spectrum",
+    "information_limit": "caviar_kit.vibrations.information_limit",
+    "pair_intervals": "caviar_kit.vibrations.intervals",
+    "shell_intervals": "caviar_kit.vibrations.intervals",
+    "tensor_intervals": "caviar_kit.vibrations.intervals",
+    "Lattice": "caviar_kit.vibrations.lattice",
+    "fit_lattice": "caviar_kit.vibrations.lattice",
+    "average_equivalent_pairs": "caviar_kit.vibrations.pairs",
+    "power_spectrum": "caviar_kit.vibrations.power_spectrum",
+    "fourier_ring_correlation": "caviar_kit.vibrations.ring_correlation",
+    "state_halves": "caviar_kit.vibrations.ring_correlation",
 }
 _MODULES = {
     "multislice": "caviar_kit.multislice",
@@ -51,32 +66,56 @@ if TYPE_CHECKING:
     from caviar_kit.results import EnsembleResult, load_result, measure
     from caviar_kit.snapshot_dataset import ThermalSnapshots
     from caviar_kit.vibrations.atoms import find_atoms, track_atoms
-    from caviar_kit.vibrations.correlations import displacements, greens_tensor
+    from caviar_kit.vibrations.column_profiles import column_profiles, fit_depth_edge
+    from caviar_kit.vibrations.correlations import displacements, greens_tensor, rotate_axes
+    from caviar_kit.vibrations.debye_waller import debye_waller
+    from caviar_kit.vibrations.depth_spectrum import depth_spectrum
+    from caviar_kit.vibrations.information_limit import information_limit
+    from caviar_kit.vibrations.intervals import pair_intervals, shell_intervals, tensor_intervals
+    from caviar_kit.vibrations.lattice import Lattice, fit_lattice
     from caviar_kit.vibrations.matching import match_atoms
     from caviar_kit.vibrations.offset import correlation_offset, subtract_offset
+    from caviar_kit.vibrations.pairs import average_equivalent_pairs
+    from caviar_kit.vibrations.power_spectrum import power_spectrum
+    from caviar_kit.vibrations.ring_correlation import fourier_ring_correlation, state_halves
     from caviar_kit.vibrations.similarity import compare_correlations
 
 __all__ = [
     "AtomicDisplacements",
     "DisplacementCorrelations",
     "EnsembleResult",
+    "Lattice",
     "MixedObjectMultislicePtychography",
     "ObjectEnsemble",
     "ThermalSnapshots",
+    "average_equivalent_pairs",
+    "column_profiles",
     "compare_correlations",
     "correlation_offset",
+    "debye_waller",
+    "depth_spectrum",
     "displacements",
     "find_atoms",
+    "fit_depth_edge",
+    "fit_lattice",
+    "fourier_ring_correlation",
     "greens_tensor",
+    "information_limit",
     "load_example",
     "load_result",
     "match_atoms",
     "measure",
     "multislice",
+    "pair_intervals",
     "plot",
+    "power_spectrum",
     "read",
+    "rotate_axes",
+    "shell_intervals",
     "simulation",
+    "state_halves",
     "subtract_offset",
+    "tensor_intervals",
     "track_atoms",
     "vibrations",
     "widgets",

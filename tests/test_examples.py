@@ -20,7 +20,7 @@ TINY = ck.simulation.Experiment(
     scan_shape=(4, 3),
     centre_angstrom=(31.5, 18.9),
     window_angstrom=10,
-    grid_points=60,
+    grid_points=72,
     detector_pixels=40,
 )
 

@@ -1,15 +1,21 @@
-"""Electron optics against tabulated values and the non-relativistic limit."""
+"""Electron optics and thermal vibrations against tabulated values and limits."""
 
 from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 from scipy import constants as c
 
-from caviar_kit.physics import electron_wavelength, interaction_parameter
+from caviar_kit.physics import (
+    electron_wavelength,
+    frequency_thz,
+    interaction_parameter,
+    mean_square_amplitude,
+)
 
 # Kirkland, Advanced Computing in Electron Microscopy (2010), table 2.2: E [keV], λ [Å], σ [rad/(V Å)]
 TABLE = [(100, 0.0370, 0.9244e-3), (200, 0.0251, 0.7288e-3), (300, 0.0197, 0.6526e-3)]
@@ -57,3 +63,24 @@ def test_interaction_parameter_is_that_of_the_relativistic_mass(energy_ev):
 def test_bad_energy_is_refused(function, energy, error, match):
     with pytest.raises(error, match=match):
         function(energy)
+
+
+@given(some.floats(0.01, 100), some.floats(0, 3000))
+def test_mean_square_amplitude_is_blochs_theorem_and_its_limits(terahertz, kelvin):
+    """(ħ/ω)(n + ½) with Bose and Einstein's n; never below the zero point, nor below k_BT/ω²."""
+    omega = 2e12 * math.pi * terahertz
+    quantum, classical, cold = (
+        float(mean_square_amplitude(terahertz, t, s))
+        for t, s in ((kelvin, "quantum"), (kelvin, "classical"), (0, "quantum"))
+    )
+    unit = c.atomic_mass * 1e-20  # u Å²
+    energy = c.hbar * omega
+    quanta = 1 / math.expm1(energy / (c.k * kelvin)) if kelvin > energy / (600 * c.k) else 0.0
+    assert quantum == pytest.approx(c.hbar / omega * (quanta + 0.5) / unit, rel=1e-9)
+    assert classical == pytest.approx(c.k * kelvin / omega**2 / unit, rel=1e-12)
+    assert quantum >= max(cold, classical) * (1 - 1e-12)
+
+
+def test_frequency_of_a_curvature():
+    """√(1 eV/Å²/u) / 2π is 15.6333 THz, phonopy's factor; negative curvatures are imaginary frequencies."""
+    np.testing.assert_allclose(frequency_thz([1.0, -4.0, 0.0]), [15.6333, -31.2666, 0], rtol=1e-6)

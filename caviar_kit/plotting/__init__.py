@@ -5,19 +5,33 @@ Arrays are (y, x) in Å; correlations are drawn in pm². Images have y downwards
 
 from caviar_kit.plotting.arrows import correlation_arrows
 from caviar_kit.plotting.comparison import ensemble_comparison
+from caviar_kit.plotting.contributions import pattern_contributions
 from caviar_kit.plotting.curves import loss
 from caviar_kit.plotting.dispersion import dispersion
 from caviar_kit.plotting.instrument import probe_modes, refined_positions
+from caviar_kit.plotting.spectra import (
+    depth_map,
+    depth_power,
+    depth_profile,
+    power_spectrum,
+    ring_correlation,
+)
 from caviar_kit.plotting.states import object_states
 from caviar_kit.plotting.tensor import greens_tensor
 
 __all__ = [
     "correlation_arrows",
+    "depth_map",
+    "depth_power",
+    "depth_profile",
     "dispersion",
     "ensemble_comparison",
     "greens_tensor",
     "loss",
     "object_states",
+    "pattern_contributions",
+    "power_spectrum",
     "probe_modes",
     "refined_positions",
+    "ring_correlation",
 ]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import warnings
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +16,7 @@ from caviar_kit.npz import read_npz, write_npz
 from caviar_kit.simulation.experiment import Experiment
 from caviar_kit.simulation.snapshots import Snapshots
 
-__all__ = ["cache_key", "read_arrays", "write_arrays"]
+__all__ = ["cache_key", "read_arrays", "simulation_record", "write_arrays"]
 
 _FORMAT = 1  # raise it when the simulation or the layout changes meaning
 
@@ -22,8 +24,29 @@ _FORMAT = 1  # raise it when the simulation or the layout changes meaning
 def cache_key(snapshots: Snapshots, experiment: Experiment) -> str:
     """16 hexadecimal digits from the bytes of the snapshots, the experiment and abTEM's version."""
     settings = f"{_FORMAT} abtem {version('abtem')} {sorted(asdict(experiment).items())}"
+    return _digest(settings, snapshots.positions, snapshots.numbers, snapshots.cell)
+
+
+def simulation_record(
+    snapshots: Snapshots, experiment: Experiment, positions_angstrom: np.ndarray | None
+) -> dict[str, Any]:
+    """What a simulated file depends on, as JSON keeps it: settings in words, arrays as digests."""
+    relaxed = snapshots.relaxed  # says which atoms are in the window
+    record = {
+        "format": _FORMAT,
+        "abtem": version("abtem"),
+        "snapshots": _digest("", snapshots.positions, snapshots.numbers, snapshots.cell, relaxed),
+        "experiment": asdict(experiment),
+        "positions_angstrom": None if positions_angstrom is None else _digest("", positions_angstrom),
+    }
+    revived: dict[str, Any] = json.loads(json.dumps(record))
+    return revived
+
+
+def _digest(settings: str, *arrays: np.ndarray) -> str:
+    """16 hexadecimal digits from a text and the bytes of arrays."""
     digest = hashlib.sha256(settings.encode())
-    for array in (snapshots.positions, snapshots.numbers, snapshots.cell):
+    for array in arrays:
         digest.update(f"{array.dtype.str} {array.shape}".encode())
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()[:16]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -10,11 +11,11 @@ import numpy as np
 
 from caviar_kit import validation
 from caviar_kit.physics import electron_wavelength
+from caviar_kit.simulation.advice import advice
 
 __all__ = ["Experiment"]
 
 _BOUNDARY_CENTRE = (32.59, 18.03)  # y, x [Å]: between the five- and seven-membered rings of a Si Σ9 boundary
-_LEAST_OVERLAP = 0.3
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,8 @@ class Experiment:
     ------
     TypeError, ValueError
         If a value is out of range (with a hint where the unit looks wrong), the detector has more pixels
-        than the grid, or the geometric probe leaves the window somewhere on the scan.
+        than the grid, the simulated band cuts the aperture, or the geometric probe leaves the window
+        somewhere on the scan.
 
     Warns
     -----
@@ -82,11 +84,17 @@ class Experiment:
     def __post_init__(self) -> None:
         for name, value in self._checked().items():
             object.__setattr__(self, name, value)
-        if self._margin_angstrom < 0:
+        if self.margin_angstrom < 0:
             raise ValueError(
                 f"window_angstrom={self.window_angstrom:g} is too small: scan and geometric probe "
-                f"need {self.window_angstrom - 2 * self._margin_angstrom:.1f} Å; "
+                f"need {self.window_angstrom - 2 * self.margin_angstrom:.1f} Å; "
                 "enlarge the window (with grid_points), or reduce the scan or defocus_angstrom"
+            )
+        if self.semiangle_mrad > self.antialias_mrad:
+            raise ValueError(
+                f"grid_points={self.grid_points} is too small: the simulated band ends at "
+                f"{self.antialias_mrad:.1f} mrad and cuts the aperture of {self.semiangle_mrad:g} mrad; take "
+                f"{math.ceil(self.grid_points * 2 * self.semiangle_mrad / self.antialias_mrad)} or more"
             )
         if self.source_fwhm_angstrom > self.window_angstrom / 4:
             raise ValueError(
@@ -184,42 +192,35 @@ class Experiment:
         return np.stack([rows.ravel(), cols.ravel()], axis=1) * self.scan_step_angstrom
 
     @property
-    def _probe_radius_angstrom(self) -> float:
+    def first_position_in_window_angstrom(self) -> np.ndarray:
+        """First nominal scan position (y, x) from the window's corner [Å]."""
+        half_scan = (np.array(self.scan_shape) - 1) / 2 * self.scan_step_angstrom
+        return self.window_angstrom / 2 - half_scan
+
+    @property
+    def probe_radius_angstrom(self) -> float:
         """Geometric radius |defocus|·α [Å]."""
         return abs(self.defocus_angstrom) * 1e-3 * self.semiangle_mrad
 
     @property
-    def _resolution_angstrom(self) -> float:
+    def resolution_angstrom(self) -> float:
         """Abbe's λ / (2α) [Å]."""
         return self.wavelength_angstrom / (2e-3 * self.semiangle_mrad)
 
     @property
-    def _margin_angstrom(self) -> float:
+    def margin_angstrom(self) -> float:
         """What the window leaves between the outermost geometric probe and its edge [Å]."""
         half_scan = (max(self.scan_shape) - 1) / 2 * self.scan_step_angstrom
-        return self.window_angstrom / 2 - half_scan - self._probe_radius_angstrom
+        return self.window_angstrom / 2 - half_scan - self.probe_radius_angstrom
 
     def advice(self) -> list[str]:
-        """What is allowed but may be regretted, one sentence each; empty if all is well."""
-        lines = []
-        if self._margin_angstrom < self._resolution_angstrom:
-            lines.append(
-                f"the window leaves {self._margin_angstrom:.2f} Å around the outermost probes, less than "
-                f"λ/2α = {self._resolution_angstrom:.2f} Å: their tails wrap around"
-            )
-        if self.detector_max_mrad < self.semiangle_mrad:
-            lines.append(
-                f"the detector reaches {self.detector_max_mrad:.1f} mrad and cuts the bright-field disc of "
-                f"{self.semiangle_mrad:.1f} mrad"
-            )
-        diameter = 2 * (self._probe_radius_angstrom + self._resolution_angstrom)
-        overlap = 1 - self.scan_step_angstrom / diameter
-        if overlap < _LEAST_OVERLAP and max(self.scan_shape) > 1:
-            lines.append(
-                f"neighbouring probes overlap by {max(overlap, 0):.0%} of their diameter, ptychography wants "
-                f"{_LEAST_OVERLAP:.0%} or more: reduce scan_step_angstrom"
-            )
-        return lines
+        """What is allowed but may be regretted, one sentence each; empty if all is well.
+
+        Tails of the outermost probes that wrap around the window; a detector smaller than the bright-field
+        disc; a band below 2α; probes that hardly overlap; a source wider than the probe. ``scan`` adds what
+        depends on the specimen.
+        """
+        return advice(self)
 
     @classmethod
     def tutorial(cls) -> Experiment:

@@ -21,8 +21,14 @@ import numpy as np
 from scipy import sparse
 
 from caviar_kit import validation
-from caviar_kit._py4dstem import import_py4dstem
 from caviar_kit.physics import FWHM_PER_RMS
+from caviar_kit.simulation.effects import (
+    calibrated_like,
+    check_order,
+    new_array,
+    record,
+    scan_step_angstrom,
+)
 from caviar_kit.simulation.experiment import Experiment, source_width
 
 __all__ = ["SourcePoints", "apply_source_size", "gaussian_weights", "largest_step"]
@@ -77,6 +83,21 @@ class SourcePoints:
         positions = np.stack(np.meshgrid(y[0], x[0], indexing="ij"), axis=-1).reshape(-1, 2)
         return cls(positions, sparse.csc_array(sparse.kron(y[1], x[1], format="csc")))
 
+    @classmethod
+    def around(cls, positions_angstrom: np.ndarray, experiment: Experiment) -> SourcePoints:
+        """Points around any (positions, 2) y, x [Å] from the first scan position; none are shared."""
+        offsets, weights = _offsets(experiment)
+        square = np.stack(np.meshgrid(offsets, offsets, indexing="ij"), axis=-1).reshape(-1, 2)
+        points = (positions_angstrom[:, None] + square).reshape(-1, 2)
+        each = sparse.eye_array(len(positions_angstrom))
+        return cls(points, sparse.csc_array(sparse.kron(each, np.outer(weights, weights).reshape(1, -1))))
+
+    def subset(self, positions: slice) -> SourcePoints:
+        """What some of the scan positions need."""
+        rows = self.weights.tocsr()[positions].tocsc()
+        needed = np.flatnonzero(np.diff(rows.indptr))
+        return SourcePoints(self.positions_angstrom[needed], rows[:, needed])
+
     def add(self, mean: np.ndarray, first: int, patterns: np.ndarray) -> None:
         """Add ``patterns`` (n, Qy, Qx) of points ``first`` … to ``mean`` (scan positions, Qy, Qx)."""
         share = self.weights[:, first : first + len(patterns)]
@@ -96,6 +117,15 @@ def _points(count: int, experiment: Experiment) -> tuple[np.ndarray, sparse.coo_
     division = math.ceil(step / finest - _ROUNDING)
     matrix = _windows(count, division, kernel := gaussian_weights(fwhm, step / division))
     return (np.arange(matrix.shape[1]) - len(kernel) // 2) * (step / division), matrix
+
+
+def _offsets(experiment: Experiment) -> tuple[np.ndarray, np.ndarray]:
+    """Points along one axis around a single position [Å], and their weights."""
+    fwhm, finest = experiment.source_fwhm_angstrom, largest_step(math.inf, experiment)
+    if _LARGEST_STEP * fwhm / FWHM_PER_RMS < finest:
+        return _points(1, experiment)[0], _points(1, experiment)[1].toarray()[0]
+    kernel = gaussian_weights(fwhm, finest)
+    return (np.arange(len(kernel)) - len(kernel) // 2) * finest, kernel
 
 
 def _windows(count: int, division: int, kernel: np.ndarray) -> sparse.coo_array:
@@ -124,7 +154,7 @@ def apply_source_size(datacube: Any, fwhm_angstrom: float, *, experiment: Experi
     Returns
     -------
     py4DSTEM.DataCube
-        float32, calibrated as the input (pixel sizes, rotation). Only positions with all their
+        float32, calibrated as the input. Only positions with all their
         neighbours, up to 3 rms widths away, are kept: n = ⌈3σ / step⌉ rows and columns are lost at each
         border, and the first position is the input's (n, n).
 
@@ -132,7 +162,7 @@ def apply_source_size(datacube: Any, fwhm_angstrom: float, *, experiment: Experi
     ------
     TypeError, ValueError
         If an argument is of the wrong type or out of range, the data cube is not calibrated in real
-        space, or no position has all its neighbours.
+        space, or no position has all its neighbours, or its positions or noise are no longer ideal.
 
     Warns
     -----
@@ -142,7 +172,8 @@ def apply_source_size(datacube: Any, fwhm_angstrom: float, *, experiment: Experi
     fwhm = source_width(fwhm_angstrom)
     if experiment is not None and not isinstance(experiment, Experiment):
         raise TypeError(f"experiment must be an Experiment, got {type(experiment).__name__}")
-    step = _scan_step_angstrom(datacube)
+    step = scan_step_angstrom(datacube)
+    check_order(datacube, "source size")
     weights = gaussian_weights(fwhm, step)
     if fwhm > 0:
         _warn_if_coarse(step, fwhm, weights, experiment)
@@ -152,25 +183,12 @@ def apply_source_size(datacube: Any, fwhm_angstrom: float, *, experiment: Experi
             f"datacube has {datacube.data.shape[:2]} scan positions, but fwhm_angstrom={fwhm:g} at a step of "
             f"{step:g} Å needs {len(weights)} or more along y and x"
         )
-    blurred = np.empty((*shape, *datacube.data.shape[2:]), np.float32)
+    blurred = new_array(datacube.data, (*shape, *datacube.data.shape[2:]))
     for row in range(shape[0]):
         rows = np.tensordot(weights, datacube.data[row : row + len(weights)], axes=1)
         for column in range(shape[1]):
             blurred[row, column] = np.tensordot(weights, rows[column : column + len(weights)], axes=1)
-    return _calibrated_like(datacube, blurred)
-
-
-def _scan_step_angstrom(datacube: Any) -> float:
-    if not isinstance(datacube, import_py4dstem().DataCube):
-        raise TypeError(f"datacube must be a py4DSTEM.DataCube, got {type(datacube).__name__}")
-    unit, size = datacube.calibration.get_R_pixel_units(), datacube.calibration.get_R_pixel_size()
-    scale = {"A": 1.0, "Å": 1.0, "nm": 10.0}.get(unit)
-    if scale is None:
-        raise ValueError(
-            f"datacube must be calibrated in real space in A or nm, got units {unit!r}; "
-            "use calibration.set_R_pixel_size and set_R_pixel_units"
-        )
-    return float(size) * scale
+    return record(calibrated_like(datacube, blurred), "source size", fwhm_angstrom=fwhm)
 
 
 def _warn_if_coarse(step: float, fwhm: float, weights: np.ndarray, experiment: Experiment | None) -> None:
@@ -186,14 +204,3 @@ def _warn_if_coarse(step: float, fwhm: float, weights: np.ndarray, experiment: E
         UserWarning,
         stacklevel=3,
     )
-
-
-def _calibrated_like(datacube: Any, array: np.ndarray) -> Any:
-    result = import_py4dstem().DataCube(data=array, name=datacube.name)
-    old, new = datacube.calibration, result.calibration
-    for name in ("R_pixel_size", "R_pixel_units", "Q_pixel_size", "Q_pixel_units"):
-        getattr(new, f"set_{name}")(getattr(old, f"get_{name}")())
-    for name in ("QR_rotation_degrees", "QR_flip"):
-        if (value := getattr(old, f"get_{name}")()) is not None:
-            getattr(new, f"set_{name}")(value)
-    return result

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from typing import Literal, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,7 +14,7 @@ from skimage.feature import peak_local_max
 from caviar_kit import validation
 from caviar_kit.vibrations._inputs import pixel_size, positions_2d, to_host
 from caviar_kit.vibrations.phase import projected_phase, slice_phases
-from caviar_kit.vibrations.refinement import inside, refine
+from caviar_kit.vibrations.refinement import FLAGS, inside, refine
 
 __all__ = ["find_atoms", "projected_phase", "track_atoms"]
 
@@ -29,11 +30,13 @@ def find_atoms(
     smoothing: float = 0.15,
     border: float = 0.75,
     radius: float = 0.45,
+    method: str = "com",
 ) -> np.ndarray:
     """Positions of the bright atoms or columns of a phase image.
 
-    Local maxima of the smoothed image above its slowly varying background, then refined as
-    in `track_atoms`. The defaults part Si [110] dumbbells (1.36 Å) at pixels up to 0.25 Å.
+    Local maxima of the smoothed image above the valleys around them, then refined as in
+    `track_atoms`. The defaults part Si [110] dumbbells (1.36 Å) at pixels up to 0.25 Å, and find
+    both elements of a honeycomb if one is half as high as the other.
 
     Parameters
     ----------
@@ -43,7 +46,8 @@ def find_atoms(
     min_distance : float, Å
         Of two maxima closer than this only the higher is kept.
     threshold : float, between 0 and 1
-        Lowest height above background, in units of a typical atom's height.
+        Lowest height above the valleys, in units of a typical atom's height. Lower it for a light
+        element beside a heavy one; noise then needs to be low.
     smoothing : float, Å
         Standard deviation of the Gaussian that suppresses noise before the search.
     border : float, Å
@@ -51,6 +55,8 @@ def find_atoms(
         of `track_atoms` and four times a thermal displacement; never less than ``radius``.
     radius : float, Å
         Disc of the refinement.
+    method : {"com", "gaussian"}
+        Refinement, as for `track_atoms`.
 
     Returns
     -------
@@ -75,17 +81,20 @@ def find_atoms(
     threshold = validation.number("threshold", threshold, minimum=0, maximum=1)
     smoothing = validation.number("smoothing", smoothing, minimum=0, unit="Å")
     radius = _disc_radius(radius, pixel)
+    validation.choice("method", method, ("com", "gaussian"))
     border = validation.number("border", border, minimum=radius, unit="Å", hint="border must hold the disc")
 
-    height = _height_above_background(phase, pixel, smoothing, 2 * min_distance)
+    height = _height_above_valleys(phase, pixel, smoothing, min_distance)
     peaks = _maxima(height, pixel, min_distance)
     strength = height[tuple(peaks.T)]
     # A typical height, weighted by height itself: thousands of noise maxima in the vacuum weigh little.
     keep = strength >= threshold * _weighted_median(strength, strength) if strength.size else strength > 0
     start = peaks[keep] * pixel
     start = start[inside(start, phase.shape, pixel, radius)]
-    found, lost = refine(phase, start, pixel, radius) if len(start) else (start, np.zeros(0, bool))
-    found = found[~lost & inside(found, phase.shape, pixel, border)]
+    if len(start):
+        refined = refine(phase, start, pixel, radius, method)
+        start = refined.positions[refined.flags == 0]
+    found = start[inside(start, phase.shape, pixel, border)]
     if len(found) == 0:
         size = (np.array(phase.shape) - 1) * pixel
         raise ValueError(
@@ -93,6 +102,34 @@ def find_atoms(
             "is sampling in Å, is the phase positive at atoms, is border smaller than the image?"
         )
     return found[np.lexsort((found[:, 1], found[:, 0]))]
+
+
+@overload
+def track_atoms(
+    obj: ArrayLike,
+    positions: ArrayLike,
+    sampling: float | ArrayLike,
+    *,
+    radius: float = ...,
+    slices: slice | Sequence[int] | None = ...,
+    per_slice: bool = ...,
+    method: str = ...,
+    return_flags: Literal[False] = ...,
+) -> np.ndarray: ...
+
+
+@overload
+def track_atoms(
+    obj: ArrayLike,
+    positions: ArrayLike,
+    sampling: float | ArrayLike,
+    *,
+    radius: float = ...,
+    slices: slice | Sequence[int] | None = ...,
+    per_slice: bool = ...,
+    method: str = ...,
+    return_flags: Literal[True],
+) -> tuple[np.ndarray, np.ndarray]: ...
 
 
 def track_atoms(
@@ -104,7 +141,8 @@ def track_atoms(
     slices: slice | Sequence[int] | None = None,
     per_slice: bool = False,
     method: str = "com",
-) -> np.ndarray:
+    return_flags: bool = False,
+) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
     """Position of every atom in every object state.
 
     Parameters
@@ -126,11 +164,18 @@ def track_atoms(
         constant in the same disc. On true Si [110] potentials both return the Green's tensor
         with LSM 0.97–1.03 at pixels of 0.15, 0.2 and 0.25 Å.
 
+    return_flags : bool
+        Return also why a position is NaN.
+
     Returns
     -------
-    array, float64, (states, atoms, 2) or (states, slices, atoms, 2), Å
+    tracked : array, float64, (states, atoms, 2) or (states, slices, atoms, 2), Å
         NaN where an atom was lost: no contrast, more than ``radius`` from its start, disc
-        beyond the image, or not settled. A UserWarning then says how many.
+        beyond the image, not settled, or merged with another atom, i.e. the two are closer than
+        half their distance at the start. A UserWarning then says how many.
+    flags : array, uint8, (states, atoms) or (states, slices, atoms)
+        With ``return_flags``: 0 where found, else the index of the reason in
+        `caviar_kit.vibrations.TRACKING_FLAGS`.
 
     Raises
     ------
@@ -142,8 +187,9 @@ def track_atoms(
     start = positions_2d(positions)
     radius = _disc_radius(radius, pixel)
     validation.choice("method", method, ("com", "gaussian"))
-    if not isinstance(per_slice, (bool, np.bool_)):
-        raise TypeError(f"per_slice must be True or False, got {per_slice!r}")
+    for name, value in (("per_slice", per_slice), ("return_flags", return_flags)):
+        if not isinstance(value, (bool, np.bool_)):
+            raise TypeError(f"{name} must be True or False, got {value!r}")
     frames = _frames(obj, slices, bool(per_slice))
     outside = np.flatnonzero(~inside(start, frames.shape[-2:], pixel, radius))
     if outside.size:
@@ -153,11 +199,13 @@ def track_atoms(
         )
     images = frames.reshape(-1, *frames.shape[-2:])
     tracked = np.empty((len(images), len(start), 2))
-    for target, image in zip(tracked, images, strict=True):
-        target[:], lost = refine(image, start, pixel, radius, method)
-        target[lost] = np.nan
-    _warn_lost(np.isnan(tracked[..., 0]), radius)
-    return tracked.reshape(*frames.shape[:-2], len(start), 2)
+    flags = np.empty(tracked.shape[:-1], np.uint8)
+    for target, flag, image in zip(tracked, flags, images, strict=True):
+        target[:], flag[:] = refine(image, start, pixel, radius, method)
+    tracked[flags > 0] = np.nan
+    _warn_lost(flags, radius)
+    tracked = tracked.reshape(*frames.shape[:-2], len(start), 2)
+    return (tracked, flags.reshape(tracked.shape[:-1])) if return_flags else tracked
 
 
 def _frames(obj: ArrayLike, slices: slice | Sequence[int] | None, per_slice: bool) -> np.ndarray:
@@ -180,12 +228,14 @@ def _disc_radius(radius: float, pixel: np.ndarray) -> float:
     )
 
 
-def _warn_lost(lost: np.ndarray, radius: float) -> None:
+def _warn_lost(flags: np.ndarray, radius: float) -> None:
+    lost = flags > 0
     if lost.any():
-        atoms = np.flatnonzero(lost.reshape(-1, lost.shape[-1]).any(axis=0))
+        atoms = np.flatnonzero(lost.any(axis=0))
+        reasons = [f"{np.count_nonzero(flags == k)} {FLAGS[k]}" for k in np.unique(flags[lost])]
         warnings.warn(
-            f"track_atoms lost {int(lost.sum())} of {lost.size} atom positions ({_names(atoms)}): "
-            f"they have no contrast, moved more than {radius:g} Å or left the image, and are NaN",
+            f"track_atoms lost {int(lost.sum())} of {lost.size} atom positions ({_names(atoms)}), "
+            f"which are NaN: {', '.join(reasons)} (radius {radius:g} Å)",
             UserWarning,
             stacklevel=3,
         )
@@ -197,19 +247,27 @@ def _names(atoms: np.ndarray) -> str:
     return f"atom{'s' if atoms.size > 1 else ''} {shown}{more}"
 
 
-def _height_above_background(
-    phase: np.ndarray, pixel: np.ndarray, smoothing: float, background: float
-) -> np.ndarray:
+def _height_above_valleys(phase: np.ndarray, pixel: np.ndarray, smoothing: float, reach: float) -> np.ndarray:
+    """Smoothed image less its valleys: the opening by a disc of radius ``reach`` [Å].
+
+    Unlike a mean background the valleys do not rise with bright neighbours, beside which a light
+    element would else vanish, and they follow slopes and the edge of the crystal.
+    """
     smooth = ndimage.gaussian_filter(phase, smoothing / pixel, mode="nearest")
-    return smooth - ndimage.gaussian_filter(phase, background / pixel, mode="nearest")
+    return smooth - ndimage.grey_opening(smooth, footprint=_footprint(pixel, reach), mode="nearest")
 
 
 def _maxima(height: np.ndarray, pixel: np.ndarray, min_distance: float) -> np.ndarray:
     """Pixels that are the highest within ``min_distance`` [Å] and above 0; int (peaks, 2)."""
-    reach = np.maximum(np.floor(min_distance / pixel).astype(int), 1)
+    return peak_local_max(
+        height, footprint=_footprint(pixel, min_distance), threshold_abs=0.0, exclude_border=False
+    )
+
+
+def _footprint(pixel: np.ndarray, radius: float) -> np.ndarray:
+    reach = np.maximum(np.floor(radius / pixel).astype(int), 1)
     y, x = np.ogrid[-reach[0] : reach[0] + 1, -reach[1] : reach[1] + 1]
-    disc = np.hypot(y * pixel[0], x * pixel[1]) <= max(min_distance, float(pixel.max()))
-    return peak_local_max(height, footprint=disc, threshold_abs=0.0, exclude_border=False)
+    return np.hypot(y * pixel[0], x * pixel[1]) <= max(radius, float(pixel.max()))
 
 
 def _weighted_median(values: np.ndarray, weights: np.ndarray) -> float:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from caviar_kit import validation
+from caviar_kit.vibrations.bond_symmetry import equal_force_constants
 from caviar_kit.vibrations.force_model import ForceModel, bonds_within, default_reach, force_model
 from caviar_kit.vibrations.lattice import Lattice
 from caviar_kit.vibrations.patch import Patch
-from caviar_kit.vibrations.symmetry import equal_force_constants, point_operations
+from caviar_kit.vibrations.symmetry import lattice_operations
 
 __all__ = ["crystal_model"]
 
-_TOLERANCE = 0.03  # of the shortest distance, for symmetry
 _DATA_PER_PARAMETER = 3
 
 
@@ -42,8 +42,11 @@ def crystal_model(
     first, second, cells = first[seen], second[seen], cells[seen]
     operations, equal = 1, None
     if kinds is not None:
-        tolerance = _TOLERANCE * float(np.linalg.norm(_bond(lattice, first, second, cells), axis=1).min())
-        found = point_operations(lattice.vectors, lattice.basis, kinds, tolerance)
+        found = [
+            operation
+            for operation in lattice_operations(lattice, "lattice")
+            if (kinds[operation.sites] == kinds).all()
+        ]
         operations, equal = len(found), equal_force_constants(found, first, second, cells)
     model = force_model(first, second, cells, masses, equal)
     numbers = (states - 1) * max((len(patch.sites) * 2 - 2 for patch in patches), default=0)
@@ -54,10 +57,6 @@ def crystal_model(
             "symmetry=True or a shorter reach"
         )
     return model, operations, longest
-
-
-def _bond(lattice: Lattice, first: np.ndarray, second: np.ndarray, cells: np.ndarray) -> np.ndarray:
-    return cells @ lattice.vectors + lattice.basis[second] - lattice.basis[first]
 
 
 def _seen(patches: list[Patch], first: np.ndarray, second: np.ndarray, cells: np.ndarray) -> np.ndarray:

@@ -99,8 +99,8 @@ def phonon_dispersion(
     method : {"likelihood", "direct"}
         See the module; "direct" is eq. 6 as printed, biased with few states.
     symmetry : bool
-        Hold force constants equal that a rotation or mirror of lattice and basis makes equal, within 3 % of
-        the shortest distance. Sites of equal mass count as alike; with one mean mass no two sites do. For
+        Hold force constants equal that a rotation or mirror of lattice and basis makes equal; see
+        `lattice_operations`. Sites of equal mass count as alike; with one mean mass no two sites do. For
         "likelihood" only.
     reach : float, optional, Å
         Longest bond with a force constant; by default three shells of a honeycomb, see

@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy import ndimage
+from scipy.spatial import KDTree
 
-__all__ = ["Refined", "refine", "inside"]
+__all__ = ["FLAGS", "Refined", "inside", "refine"]
 
 _POINTS_ACROSS = 9
 _TOLERANCE = 1e-5  # Å, a thousandth of a picometre
@@ -20,11 +21,17 @@ _CONTRAST = 1e-3  # of the strongest atom: what the spline carries into an empty
 _UNSETTLED = 5e-3  # Å, half a picometre: a last step this long has not found its place
 
 
+FLAGS = ("good", "no contrast", "left its disc", "left the image", "not settled", "merged")
+"""What the numbers in `Refined.flags` mean."""
+
+_MERGED = 0.5  # of the distance at the start: two atoms that close have found the same maximum
+
+
 class Refined(NamedTuple):
     """Positions and which of them can be trusted."""
 
-    positions: np.ndarray  # float64 (atoms, 2), Å; meaningless where lost
-    lost: np.ndarray  # bool (atoms,)
+    positions: np.ndarray  # float64 (atoms, 2), Å; meaningless where flagged
+    flags: np.ndarray  # uint8 (atoms,), index into FLAGS; 0 is good
 
 
 def refine(
@@ -51,8 +58,9 @@ def refine(
     Returns
     -------
     Refined
-        Lost atoms: no contrast in the disc, walked more than ``radius`` away, disc beyond
-        the image, or not settled after ``max_iterations``.
+        Flagged atoms: no contrast in the disc, walked more than ``radius`` away, disc beyond
+        the image, not settled after ``max_iterations``, or merged: within half of their distance
+        at the start of another atom that is good otherwise. The first of these that applies.
     """
     disc = _disc(radius)
     coefficients = ndimage.spline_filter(image, order=3, output=np.float64, mode="mirror")
@@ -66,12 +74,29 @@ def refine(
         centre = start + np.clip(centre + step - start, -2 * radius, 2 * radius)
         if np.abs(step).max(initial=0) < _TOLERANCE:
             break
-    lost = ~np.isfinite(step).all(1) | (np.linalg.norm(step, axis=1) > _UNSETTLED)
+    flags = np.zeros(len(start), np.uint8)
+    unsettled = ~np.isfinite(step).all(1) | (np.linalg.norm(step, axis=1) > _UNSETTLED)
     contrast = np.ptp(values, axis=1)
-    lost |= contrast <= max(_CONTRAST * contrast.max(), 1e-12 * np.abs(values).max())
-    lost |= np.linalg.norm(centre - start, axis=1) > radius
-    lost |= ~inside(centre, image.shape, pixel, radius)
-    return Refined(centre, lost)
+    flat = contrast <= max(_CONTRAST * contrast.max(), 1e-12 * np.abs(values).max())
+    away = np.linalg.norm(centre - start, axis=1) > radius
+    beyond = ~inside(centre, image.shape, pixel, radius)
+    for flag, which in ((4, unsettled), (3, beyond), (2, away), (1, flat)):
+        flags[which] = flag
+    good = np.flatnonzero(flags == 0)
+    flags[good[_merged(start[good], centre[good], 4 * radius)]] = 5
+    return Refined(centre, flags)
+
+
+def _merged(start: np.ndarray, centre: np.ndarray, reach: float) -> np.ndarray:
+    """Whether another atom from within ``reach`` [Å] ended much closer than it began; bool (atoms,)."""
+    if len(start) < 2:
+        return np.zeros(len(start), bool)
+    pairs = KDTree(start).query_pairs(reach, output_type="ndarray")
+    before = np.linalg.norm(start[pairs[:, 0]] - start[pairs[:, 1]], axis=1)
+    after = np.linalg.norm(centre[pairs[:, 0]] - centre[pairs[:, 1]], axis=1)
+    both = np.zeros(len(start), bool)
+    both[pairs[after < _MERGED * before].ravel()] = True
+    return both
 
 
 def inside(positions: np.ndarray, shape: tuple[int, ...], pixel: np.ndarray, margin: float) -> np.ndarray:

@@ -1,12 +1,14 @@
 """The experiment's numbers: derived quantities, unit traps, advice."""
 
+import re
 import warnings
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from caviar_kit.simulation import Experiment
+from caviar_kit.simulation import Experiment, Snapshots, scan
+from caviar_kit.simulation.advice import specimen_advice
 
 BASE = Experiment(
     energy_ev=200e3,
@@ -35,7 +37,7 @@ def test_presets_need_no_advice(preset):
 
 
 def test_angles_follow_from_wavelength_and_window():
-    experiment = changed(window_angstrom=25.0, grid_points=150, detector_pixels=100)
+    experiment = changed(semiangle_mrad=25, window_angstrom=25.0, grid_points=150, detector_pixels=100)
     assert experiment.wavelength_angstrom == pytest.approx(0.0250793, rel=1e-5)
     assert experiment.detector_pixel_mrad == pytest.approx(0.0250793 / 25 * 1e3, rel=1e-5)
     assert experiment.detector_max_mrad == pytest.approx(experiment.antialias_mrad)
@@ -57,6 +59,11 @@ def test_scan_starts_half_its_extent_before_the_centre():
         ({"window_angstrom": 18.5}, "tails wrap around"),
         ({"detector_pixels": 40}, "cuts the bright-field disc"),
         ({"defocus_angstrom": 0, "scan_step_angstrom": 0.8, "scan_shape": (4, 4)}, "overlap by 4%"),
+        ({"grid_points": 120, "detector_pixels": 80}, r"band ends at 50.2 mrad, below 2α = 60.0 mrad"),
+        (
+            {"defocus_angstrom": 0, "scan_shape": (1, 1), "source_fwhm_angstrom": 0.9},
+            "source is 0.90 Å wide, more than the probe",
+        ),
     ],
 )
 def test_doubtful_settings_warn(changes, message):
@@ -82,6 +89,7 @@ def test_doubtful_settings_warn(changes, message):
         ({"centre_angstrom": (np.inf, 2)}, ValueError, "centre_angstrom must be finite"),
         ({"grid_points": 144.0}, TypeError, "grid_points must be an integer"),
         ({"detector_pixels": 145}, ValueError, "detector_pixels must be at least 4 and at most 144"),
+        ({"grid_points": 70, "detector_pixels": 70}, ValueError, "band ends at 29.3 mrad.*take 144 or more"),
         ({"source_fwhm_angstrom": -1}, ValueError, "source_fwhm_angstrom must be at least 0"),
         ({"source_fwhm_angstrom": 47e-12}, ValueError, "given in metres"),
         ({"source_fwhm_angstrom": 47}, ValueError, "given in picometres"),
@@ -92,3 +100,34 @@ def test_doubtful_settings_warn(changes, message):
 def test_bad_settings_are_refused(changes, error, message):
     with pytest.raises(error, match=message):
         changed(**changes)
+
+
+def slab(thickness: float, side: float = 40.0) -> Snapshots:
+    positions = np.array([[[1.0, 1.0, 1.0]]])
+    return Snapshots(positions, [14], np.diag([side, side, thickness]), positions[0], 0.0)
+
+
+def test_a_specimen_around_the_crossover_needs_no_advice():
+    """The crossover, 150 Å down, lies inside: no surface sees a wider probe than the entrance."""
+    assert specimen_advice(slab(150), changed(num_slices=30)) == []
+    assert specimen_advice(slab(299), changed(num_slices=60)) == []
+
+
+@pytest.mark.parametrize(
+    ("specimen", "changes", "message"),
+    [
+        (slab(150), {"defocus_angstrom": -100, "num_slices": 30}, "radius of 7.50 Å.*leaves -2.00 Å"),
+        (slab(350), {"num_slices": 80}, "at the exit surface, 350 Å down.* radius of 6.00 Å"),
+        (slab(150), {"num_slices": 20}, "slices are 7.5 Å thick, .*27.9 Å: raise num_slices"),
+        (slab(7, side=8.0), {}, "field of 9.0 × 9.0 Å is larger than the specimen's cell of 8.0 × 8.0 Å"),
+    ],
+)
+def test_thick_and_small_specimens_are_advised_upon(specimen, changes, message):
+    (line,) = specimen_advice(specimen, changed(**changes))
+    assert re.search(message, line)
+
+
+def test_scan_passes_the_advice_on():
+    one = changed(scan_shape=(1, 1), num_slices=1, window_angstrom=13, grid_points=100, detector_pixels=40)
+    with pytest.warns(UserWarning, match="raise num_slices"):
+        scan(slab(8), replace(one, centre_angstrom=(1.0, 1.0)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from scipy.spatial.distance import cdist
 
@@ -76,6 +78,30 @@ def phase_images(
         shift_x = np.exp(-2j * np.pi * np.outer(atoms[:, 1], q_x))
         images.append(np.fft.ifft2((shift_y @ shift_x) * factor).real)
     return np.array(images), size
+
+
+def turn(degrees: float) -> np.ndarray:
+    """Rotation for (y, x) vectors in rows: from +x towards +y."""
+    c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    return np.array([[c, -s], [s, c]])
+
+
+def patch(kind: str, radius: float = 11.0, *, angle: float = 0.0, strain: tuple = (1.0, 1.0)) -> np.ndarray:
+    """Round patch (atoms, 2) [Å] about the origin, strained and then turned."""
+    make = {"honeycomb": honeycomb, "silicon": silicon_110}[kind]
+    where, _ = make(20, 26)
+    where = (where - where.mean(axis=0)) @ np.diag(strain) @ turn(angle)
+    return where[np.linalg.norm(where, axis=1) < radius]
+
+
+def symmetric_tensor(where: np.ndarray) -> np.ndarray:
+    """A tensor with the symmetry of the structure: it depends on the vectors between atoms only."""
+    apart = where[:, None] - where
+    length = np.linalg.norm(apart, axis=-1)
+    unit = apart / np.maximum(length, 1e-9)[..., None]
+    blocks = np.exp(-length / 3)[..., None, None] * np.eye(2)
+    blocks = blocks + 0.3 * np.exp(-length / 2)[..., None, None] * unit[..., None] * unit[..., None, :]
+    return blocks.transpose(0, 2, 1, 3) * 0.005
 
 
 def interior(positions: np.ndarray, cell: np.ndarray, margin: float = 1.2) -> np.ndarray:

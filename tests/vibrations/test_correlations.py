@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 import caviar_kit as ck
-from caviar_kit.vibrations import neighbour_shells
+from caviar_kit.vibrations import neighbour_shells, rotate_axes
 from tests.vibrations import structures as st
 
 
@@ -204,3 +204,38 @@ P = [[0.0, 0.0], [0.0, 2.0]]
 def test_refusals(error, match, call):
     with pytest.raises(error, match=match):
         call()
+
+
+def test_pairwise_means_leave_out_lost_states(silicon):
+    columns, matrix = silicon
+    tracked = columns + st.draw(matrix, 30, np.random.default_rng(4))
+    tracked[3, 5] = tracked[8, 5] = tracked[3, 7] = np.nan
+    u = ck.displacements(tracked, missing="state")
+    seen = ~np.isnan(tracked[:, 5, 0])
+    np.testing.assert_allclose(u[seen, 5], tracked[seen, 5] - tracked[seen, 5].mean(axis=0))
+    tensor = ck.greens_tensor(u, missing="pairwise")
+    both = seen & ~np.isnan(tracked[:, 7, 0])
+    assert both.sum() == 28
+    np.testing.assert_allclose(tensor[5, :, 7], u[both, 5].T @ u[both, 7] / 28)
+    untouched = np.delete(np.arange(len(columns)), [5, 7])
+    expected = ck.greens_tensor(ck.displacements(tracked[:, untouched]))
+    np.testing.assert_allclose(tensor[np.ix_(untouched, [0, 1], untouched, [0, 1])], expected)
+    np.testing.assert_array_equal(tensor, tensor.transpose(2, 3, 0, 1))
+    tracked[1:, 5] = np.nan  # once is no displacement
+    lonely = ck.greens_tensor(ck.displacements(tracked, missing="state"), missing="pairwise")
+    assert np.isnan(lonely[5]).all()
+
+
+def test_rotate_axes_is_the_tensor_of_rotated_displacements(silicon):
+    columns, matrix = silicon
+    u = st.draw(matrix, 5, np.random.default_rng(5))
+    axes = st.turn(33)
+    turned = rotate_axes(ck.greens_tensor(u), axes)
+    np.testing.assert_allclose(turned, ck.greens_tensor(u @ axes.T), atol=1e-15)
+    for bad in (2 * axes, np.ones((2, 2))):
+        with pytest.raises(ValueError, match="orthogonal"):
+            rotate_axes(ck.greens_tensor(u), bad)
+    with pytest.raises(ValueError, match="missing must be"):
+        ck.greens_tensor(u, missing="all")
+    with pytest.raises(ValueError, match="missing must be"):
+        ck.displacements(u, missing="all")

@@ -7,17 +7,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from caviar_kit.vibrations.bond_symmetry import equal_force_constants
+from caviar_kit.vibrations.crystal_model import crystal_model
 from caviar_kit.vibrations.force_fit import fit_force_constants, leave_out_groups
 from caviar_kit.vibrations.force_model import bonds_within, default_reach, force_model
 from caviar_kit.vibrations.likelihood import likelihood_of
 from caviar_kit.vibrations.patch import patches_of
-from caviar_kit.vibrations.symmetry import equal_force_constants, point_operations
+from caviar_kit.vibrations.symmetry import lattice_operations
 from tests.vibrations.crystals import CRYSTALS, draw, honeycomb, patch
 
 
 def model_of(crystal, symmetric=True):
     bonds = bonds_within(crystal.vectors, crystal.basis, default_reach(crystal.vectors, crystal.basis))
-    operations = point_operations(crystal.vectors, crystal.basis, crystal.masses, 0.05)
+    operations = list(lattice_operations(patch(crystal, 3)[1]))
     equal = equal_force_constants(operations, *bonds) if symmetric else None
     return force_model(*bonds, crystal.masses, equal)
 
@@ -48,17 +50,16 @@ def test_any_force_constants_obey_the_sum_rule_and_are_hermitian():
     ("name", "kinds", "operations"),
     [("chain", [0], 4), ("square", [0], 8), ("honeycomb", [0, 1], 6), ("honeycomb", [0, 0], 12)],
 )
-def test_point_operations(name, kinds, operations):
+def test_only_sites_of_a_kind_are_exchanged(name, kinds, operations):
     crystal = CRYSTALS[name][0]()
-    found = point_operations(crystal.vectors, crystal.basis, np.array(kinds), 0.05)
-    assert len(found) == operations
-    noisy = crystal.vectors + np.random.default_rng(0).normal(0, 0.01, (2, 2))
-    assert len(point_operations(noisy, crystal.basis, np.array(kinds), 0.1)) == operations
-    for operation in found:
-        np.testing.assert_allclose(operation.turn @ operation.turn.T, np.eye(2), atol=1e-12)
-        moved = crystal.basis @ operation.turn
-        target = crystal.basis[operation.sites] + operation.shifts @ crystal.vectors
-        np.testing.assert_allclose(np.ptp(moved - target, axis=0), 0, atol=1e-9)
+    atoms, lattice = patch(crystal, 40)
+    noisy = replace(lattice, vectors=lattice.vectors + np.random.default_rng(0).normal(0, 0.01, (2, 2)))
+    u = draw(crystal, atoms, 20, np.random.default_rng(0))
+    for here in (lattice, noisy):
+        _, found, _ = crystal_model(
+            patches_of(u[:, None], here), here, crystal.masses, np.array(kinds), None, 20
+        )
+        assert found == operations
 
 
 def test_symmetry_leaves_few_force_constants():
