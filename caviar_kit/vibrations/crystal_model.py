@@ -48,6 +48,8 @@ def crystal_model(
             if (kinds[operation.sites] == kinds).all()
         ]
         operations, equal = len(found), equal_force_constants(found, first, second, cells)
+    elif len(lattice.basis) == 1:  # a lattice of single atoms is its own inversion: blocks are symmetric
+        equal = np.kron(np.eye(len(first)), [[0.0, 1.0, -1.0, 0.0]])
     model = force_model(first, second, cells, masses, equal)
     numbers = (states - 1) * max((len(patch.sites) * 2 - 2 for patch in patches), default=0)
     if numbers < _DATA_PER_PARAMETER * model.parameters:

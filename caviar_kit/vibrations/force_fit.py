@@ -11,7 +11,7 @@ from caviar_kit.vibrations.likelihood import Evaluation, Likelihood
 
 __all__ = ["ForceFit", "fit_force_constants", "leave_out_groups"]
 
-_STEPS = 40
+_STEPS, _RENEW = 40, 6
 _LOOSE, _TIGHT = 1e-2, 1e-6  # log-likelihood still to be gained
 _DIFFERENCE = 1e-4  # of a standard error
 _HALVINGS = 10
@@ -105,15 +105,17 @@ def _observed(
 def _polish(
     likelihood: Likelihood, now: np.ndarray, at: Evaluation, information: np.ndarray, states: np.ndarray
 ) -> tuple[np.ndarray, Evaluation, bool]:
-    """Steps with one matrix for all; ends early, and says so, at the edge of stability."""
+    """Steps with a matrix that is seldom renewed; ends early, and says so, at the edge of stability."""
     blocked = 0
-    for _ in range(_STEPS):
+    for number in range(1, _STEPS + 1):
         now, at, gain, share = _step(likelihood, now, at, information, states)
         if gain < _TIGHT:
             return now, at, True
         blocked += share < _BLOCKED
         if blocked == _PATIENCE:
             break
+        if number % _RENEW == 0:
+            information = likelihood.information(at, len(states))
     return now, at, False
 
 
