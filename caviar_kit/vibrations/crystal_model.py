@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+
 import numpy as np
 
 from caviar_kit import validation
@@ -11,9 +14,26 @@ from caviar_kit.vibrations.lattice import Lattice
 from caviar_kit.vibrations.patch import Patch
 from caviar_kit.vibrations.symmetry import lattice_operations
 
-__all__ = ["crystal_model"]
+__all__ = ["CrystalModel", "crystal_model", "no_model"]
 
 _DATA_PER_PARAMETER = 3
+
+
+@dataclass(frozen=True, eq=False)
+class CrystalModel:
+    """A force model and what was assumed for it."""
+
+    forces: ForceModel
+    operations: int
+    """Point operations under which force constants are held equal; 1 is none."""
+    reach_angstrom: float
+    """Longest bond, Å."""
+
+
+def no_model(masses: np.ndarray) -> CrystalModel:
+    """What stands for a model where nothing is fitted."""
+    none = np.zeros(0, int)
+    return CrystalModel(ForceModel(none, none, np.zeros((0, 2), int), np.zeros((0, 0)), masses), 1, math.inf)
 
 
 def crystal_model(
@@ -23,8 +43,8 @@ def crystal_model(
     kinds: np.ndarray | None,
     reach: float | None,
     states: int,
-) -> tuple[ForceModel, int, float]:
-    """Model, number of point operations, and reach [Å].
+) -> CrystalModel:
+    """Force constants of the bonds within ``reach`` [Å], as free as symmetry leaves them.
 
     Bonds of which the patches hold no pair are left out. ``kinds`` None is no symmetry.
 
@@ -58,7 +78,7 @@ def crystal_model(
             f"{model.parameters} force constants within reach={longest:.3g} Å; use more states or cells, "
             "symmetry=True or a shorter reach"
         )
-    return model, operations, longest
+    return CrystalModel(model, operations, longest)
 
 
 def _seen(patches: list[Patch], first: np.ndarray, second: np.ndarray, cells: np.ndarray) -> np.ndarray:

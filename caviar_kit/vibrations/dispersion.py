@@ -16,18 +16,19 @@ dynamical matrix is a short Fourier series (`caviar_kit.vibrations.force_model`)
 describe all q and are fitted to all data at once: neighbouring q are pooled by the short range, equivalent
 cells by the model itself, and equivalent directions if ``symmetry`` is on. What the fit compares with the
 data is the covariance of the very atoms seen (`caviar_kit.vibrations.likelihood`): irregular rims, holes and
-missing slices cost data but make no bias. Average first, invert never.
+missing slices cost data but make no bias.
 
 *Rigid shift.* Some reconstructions shift as a whole from state to state, and many users subtract the mean
-displacement of each state. Over L cells that takes 1/L of the motion of every wave longer than the patch, and
-its share of all others by leakage. Here the mean over atoms is projected out of the data and, exactly, out of
-the model; nothing is lost but the shift itself, about which a crystal says nothing: it costs no force.
+displacement of each state. That lowers all of G by about the variance of the patch's mean displacement: 1/L
+of the self terms if L cells moved independently, much more for acoustic vibrations, whose long waves shift
+the patch as a whole. Here the mean over atoms is projected out of the data and, exactly, out of the model;
+nothing is lost but the shift itself, about which a crystal says nothing: it costs no force.
 
 *Near Γ.* Waves longer than the patch are not seen. Acoustic branches start at 0 by the sum rule and are
 continued from shorter waves; these points are flagged "unresolved".
 
-*Few states, again.* What bias remains, about 1/(states × modes of the patch), the jackknife over states
-measures and removes. Both values are reported.
+*Few states, again.* What bias remains, some percent where eq. 6 has some ten, is measured and removed
+(`caviar_kit.vibrations.bands`). Both values are reported.
 
 *Slices* of one state see the same phonons, so they are samples, but not independent ones. Their likelihoods
 are added, which makes no bias; intervals come from the scatter between states.
@@ -47,7 +48,7 @@ from numpy.typing import ArrayLike
 from caviar_kit import validation
 from caviar_kit.vibrations.bands import Bands, fitted_bands
 from caviar_kit.vibrations.brillouin import BrillouinPath, brillouin_path
-from caviar_kit.vibrations.crystal_model import crystal_model
+from caviar_kit.vibrations.crystal_model import crystal_model, no_model
 from caviar_kit.vibrations.direct_bands import direct_bands
 from caviar_kit.vibrations.dispersion_result import PhononDispersion
 from caviar_kit.vibrations.dynamical_matrix import fourier_displacements, site_masses
@@ -62,6 +63,10 @@ from caviar_kit.vibrations.polarisation import branch_names, longitudinal_share,
 __all__ = ["phonon_dispersion"]
 
 METHODS = ("likelihood", "direct")
+_UNSETTLED = (
+    "the most likely crystal lies at the edge of stability, or the fit has not converged; "
+    "try a shorter reach or symmetry=True"
+)
 
 
 def phonon_dispersion(
@@ -138,27 +143,20 @@ def phonon_dispersion(
     validation.integer("draws", draws, minimum=20)
     rng = np.random.default_rng(validation.integer("seed", seed, minimum=0))
     way = brillouin_path(lattice.vectors, path, points=points, special_points=special_points)
-    parameters, operations, longest = 0, 1, float("inf")
+    model = no_model(mass)
     if method == "direct":
         fourier = fourier_displacements(frames, lattice, way.q)
         bands = direct_bands(fourier, mass, kelvin, statistics, way.weights, draws, rng)
     else:
         patches = patches_of(frames, lattice)
         kinds = mass if np.ndim(masses) else np.arange(len(mass))
-        model, operations, longest = crystal_model(
-            patches, lattice, mass, kinds if symmetry else None, reach, len(frames)
-        )
-        parameters = model.parameters
-        likelihood = likelihood_of(patches, model, kelvin, statistics)
+        model = crystal_model(patches, lattice, mass, kinds if symmetry else None, reach, len(frames))
+        likelihood = likelihood_of(patches, model.forces, kelvin, statistics)
         fit = fit_force_constants(likelihood, leave_out_groups(len(frames)))
         if not fit.converged:
-            warnings.warn(
-                "the most likely crystal lies at the edge of stability, or the fit has not converged; "
-                "try a shorter reach or symmetry=True",
-                UserWarning,
-                stacklevel=2,
-            )
-        bands = fitted_bands(fit, model.matrices(way.fractions), way.weights, len(frames), draws, rng)
+            warnings.warn(_UNSETTLED, UserWarning, stacklevel=2)
+        matrices = model.forces.matrices(way.fractions)
+        bands = fitted_bands(fit, matrices, way.weights, len(frames), draws, rng)
     used = (lattice.sites >= 0) & ~np.isnan(frames).any(axis=(0, 3)).all(axis=0)
     share = longitudinal_share(bands.vectors, way.q, 2 * np.pi * np.linalg.inv(lattice.vectors).T)
     return PhononDispersion(
@@ -179,9 +177,9 @@ def phonon_dispersion(
         method=method,
         states=len(frames),
         cells=len(np.unique(lattice.cells[used], axis=0)),
-        parameters=parameters,
-        operations=operations,
-        reach_angstrom=longest,
+        parameters=model.forces.parameters,
+        operations=model.operations,
+        reach_angstrom=model.reach_angstrom,
     )
 
 

@@ -17,10 +17,10 @@ from numpy.typing import ArrayLike
 from scipy import constants
 
 from caviar_kit import validation
+from caviar_kit.physics import STATISTICS
 
-__all__ = ["STATISTICS", "frequency_from_mean_square", "mean_square", "mean_square_slope", "signed_thz"]
+__all__ = ["frequency_from_mean_square", "mean_square", "mean_square_slope", "signed_thz"]
 
-STATISTICS = ("quantum", "classical")
 _UNIT_ENERGY = constants.atomic_mass * 1e4  # u Å²/ps² in J
 _KELVIN = constants.k / _UNIT_ENERGY  # k_B [u Å²/ps²/K]
 _HBAR = constants.hbar / _UNIT_ENERGY * 1e12  # ħ [u Å²/ps]

@@ -56,10 +56,8 @@ def test_only_sites_of_a_kind_are_exchanged(name, kinds, operations):
     noisy = replace(lattice, vectors=lattice.vectors + np.random.default_rng(0).normal(0, 0.01, (2, 2)))
     u = draw(crystal, atoms, 20, np.random.default_rng(0))
     for here in (lattice, noisy):
-        _, found, _ = crystal_model(
-            patches_of(u[:, None], here), here, crystal.masses, np.array(kinds), None, 20
-        )
-        assert found == operations
+        found = crystal_model(patches_of(u[:, None], here), here, crystal.masses, np.array(kinds), None, 20)
+        assert found.operations == operations
 
 
 def test_symmetry_leaves_few_force_constants():

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
+from caviar_kit.physics import mean_square_amplitude
 from caviar_kit.vibrations import frequency_from_mean_square
 from caviar_kit.vibrations.occupation import mean_square, mean_square_slope, signed_thz
 from tests.vibrations.crystals import mode_spread
@@ -40,6 +41,12 @@ def test_slope_is_the_derivative(statistics, kelvin):
     step = 1e-4 * at
     difference = mean_square(at + step, kelvin, statistics) - mean_square(at - step, kelvin, statistics)
     np.testing.assert_allclose(mean_square_slope(at, kelvin, statistics), difference / (2 * step), rtol=1e-6)
+
+
+def test_the_package_has_one_occupation():
+    for kelvin, statistics in ((300.0, "quantum"), (0.0, "quantum"), (300.0, "classical")):
+        expected = mean_square_amplitude(TRUE_THZ, kelvin, statistics)
+        np.testing.assert_allclose(mean_square(curvature(TRUE_THZ), kelvin, statistics), expected, rtol=1e-9)
 
 
 def test_zero_point_motion_at_0_kelvin():
