@@ -7,6 +7,7 @@ from caviar_kit.plotting.arrows import correlation_arrows
 from caviar_kit.plotting.comparison import ensemble_comparison
 from caviar_kit.plotting.contributions import pattern_contributions
 from caviar_kit.plotting.curves import loss
+from caviar_kit.plotting.dispersion import dispersion
 from caviar_kit.plotting.instrument import probe_modes, refined_positions
 from caviar_kit.plotting.spectra import (
     depth_map,
@@ -23,6 +24,7 @@ __all__ = [
     "depth_map",
     "depth_power",
     "depth_profile",
+    "dispersion",
     "ensemble_comparison",
     "greens_tensor",
     "loss",
