@@ -47,6 +47,8 @@ _EXPORTS = {
     "power_spectrum": "caviar_kit.vibrations.power_spectrum",
     "fourier_ring_correlation": "caviar_kit.vibrations.ring_correlation",
     "state_halves": "caviar_kit.vibrations.ring_correlation",
+    "phonon_dispersion": "caviar_kit.vibrations.dispersion",
+    "phonopy_dispersion": "caviar_kit.vibrations.phonopy_curves",
 }
 _MODULES = {
     "multislice": "caviar_kit.multislice",
@@ -70,12 +72,14 @@ if TYPE_CHECKING:
     from caviar_kit.vibrations.correlations import displacements, greens_tensor, rotate_axes
     from caviar_kit.vibrations.debye_waller import debye_waller
     from caviar_kit.vibrations.depth_spectrum import depth_spectrum
+    from caviar_kit.vibrations.dispersion import phonon_dispersion
     from caviar_kit.vibrations.information_limit import information_limit
     from caviar_kit.vibrations.intervals import pair_intervals, shell_intervals, tensor_intervals
     from caviar_kit.vibrations.lattice import Lattice, fit_lattice
     from caviar_kit.vibrations.matching import match_atoms
     from caviar_kit.vibrations.offset import correlation_offset, subtract_offset
     from caviar_kit.vibrations.pairs import average_equivalent_pairs
+    from caviar_kit.vibrations.phonopy_curves import phonopy_dispersion
     from caviar_kit.vibrations.power_spectrum import power_spectrum
     from caviar_kit.vibrations.ring_correlation import fourier_ring_correlation, state_halves
     from caviar_kit.vibrations.similarity import compare_correlations
@@ -107,6 +111,8 @@ __all__ = [
     "measure",
     "multislice",
     "pair_intervals",
+    "phonon_dispersion",
+    "phonopy_dispersion",
     "plot",
     "power_spectrum",
     "read",

@@ -99,13 +99,13 @@ def test_a_point_source_needs_no_other_positions():
 
 
 def test_source_is_an_average_over_shifted_probes(silicon):
-    """Against an explicit mean over 57 runs on another grid, out to 3.3 rms widths.
+    """Against an explicit mean over 89 runs on another grid, out to 3.3 rms widths.
 
     A probe moved by +s over the specimen meets what one at rest meets in a specimen moved by -s; by whole
     pixels of the wave, so that the sampled potential is the same.
     """
     coherent = replace(TINY, source_fwhm_angstrom=0, scan_shape=(1, 2))
-    pixels = [(y, x) for y in range(-4, 5) for x in range(-4, 5) if math.hypot(y, x) < 4.3]
+    pixels = [(y, x) for y in range(-5, 6) for x in range(-5, 6) if math.hypot(y, x) < 5.16]
     shifts = np.array(pixels) * TINY.window_angstrom / TINY.grid_points
     weights = np.exp(-0.5 * (shifts**2).sum(axis=1) / SIGMA**2)
     first = scan(silicon, coherent).data
