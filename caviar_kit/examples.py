@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,8 @@ from caviar_kit.recipes import PRESETS, RECIPES, Specimen
 from caviar_kit.simulation.cache import cache_key, read_arrays, write_arrays
 
 __all__ = ["Example", "load_example"]
+
+_STREAMED_BYTES = 64e6  # larger patterns go to a file of their own, block by block
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +84,9 @@ def load_example(
         Optics, scan and grids; of hBN also the thickness: 16, 12 or 45 layers.
     cache : bool
         Read and write a file in $CAVIAR_KIT_CACHE, else $XDG_CACHE_HOME/caviar_kit, else
-        ~/.cache/caviar_kit. Its name depends on all that the data depend on; a damaged one is made again.
+        ~/.cache/caviar_kit. Its name depends on all that the data depend on; a damaged one is made again. The
+        patterns of the paper preset are streamed to an HDF5 file there, go on after an interruption, and
+        are memory-mapped: ``simulation.scan(path=...)``.
     progress : callable, optional
         Called as ``progress(done, total)`` after each simulated snapshot.
 
@@ -140,6 +145,10 @@ def _arrays(
     path = cache_directory() / f"{stem}-{cache_key(snapshots, experiment)}.npz"
     detector = (experiment.detector_pixels, experiment.detector_pixels)
     shapes = {"patterns": (*experiment.scan_shape, *detector), "vacuum_probe": detector}
+    if cache and 4 * math.prod(shapes["patterns"]) > _STREAMED_BYTES:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        patterns = simulation.scan(snapshots, experiment, progress, path=path.with_suffix(".h5")).data
+        return {"patterns": patterns, "vacuum_probe": simulation.vacuum_probe_intensity(experiment)}
     if cache and (found := read_arrays(path, shapes)) is not None:
         return found
     arrays = {

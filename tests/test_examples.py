@@ -164,6 +164,18 @@ def test_second_load_reads_the_same_bits_from_the_cache(cache, monkeypatch):
     ]
 
 
+def test_large_patterns_are_streamed_to_a_file_and_mapped(cache, monkeypatch):
+    in_memory = load(cache=False)
+    monkeypatch.setattr("caviar_kit.examples._STREAMED_BYTES", 1000)
+    first = load()
+    assert [path.suffix for path in cache.glob("si-*")] == [".h5"]
+    monkeypatch.setattr("caviar_kit.simulation.runs.Runner.mean", None)  # nothing is simulated again
+    for example in (first, load()):
+        assert isinstance(example.datacube.data, np.memmap)
+        np.testing.assert_array_equal(example.datacube.data, in_memory.datacube.data)
+        np.testing.assert_array_equal(example.vacuum_probe, in_memory.vacuum_probe)
+
+
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "empty", "shape"])
 def test_damaged_cache_is_made_again_with_a_warning(cache, damage):
     wanted = load().datacube.data

@@ -15,6 +15,7 @@ from caviar_kit import validation
 from caviar_kit._py4dstem import datacube
 from caviar_kit.simulation.advice import check_positions, specimen_advice
 from caviar_kit.simulation.cache import simulation_record
+from caviar_kit.simulation.effects.common import record
 from caviar_kit.simulation.experiment import Experiment
 from caviar_kit.simulation.runs import Runner, vacuum_pattern
 from caviar_kit.simulation.scan_file import ScanFile, open_scan
@@ -53,7 +54,8 @@ def scan(
     positions_angstrom : array, shape (Ry · Rx, 2), optional
         Where the probe really is: y, x [Å] from the first nominal position, row by row, instead of
         ``experiment.scan_positions_angstrom`` (drift, distortion, a rotated scan). The window stays where
-        the nominal scan has it, and the data cube is calibrated with the nominal step.
+        the nominal scan has it, and the data cube is calibrated with the nominal step;
+        ``true_positions`` tells them again.
     path : path, optional
         Write the patterns to this HDF5 file (EMD 1.0: ``ck.read``, ``py4DSTEM.read``), some positions after
         the other, so that memory does not grow with the data. An interrupted simulation leaves
@@ -99,19 +101,23 @@ def scan(
     for line in specimen_advice(snapshots, experiment):
         warnings.warn(line, UserWarning, stacklevel=2)
     runner = Runner.of(snapshots, experiment, device, workers)
+    actual = None if positions_angstrom is None else np.asarray(positions_angstrom, float)
     if path is None:
         tick = _Ticker(progress, len(snapshots))
-        return datacube(
+        cube = datacube(
             runner.mean(points, tick).astype(np.float32).reshape(_data_shape(experiment)),
             scan_step_angstrom=experiment.scan_step_angstrom,
             detector_pixel_inverse_angstrom=experiment.detector_pixel_inverse_angstrom,
         )
-    actual = None if positions_angstrom is None else np.asarray(positions_angstrom, float)
-    record = simulation_record(snapshots, experiment, actual)
-    file = ScanFile(validation.path_like("path", path), _data_shape(experiment), _block(experiment), record)
-    if not file.finished():
-        _fill(file, runner, points, progress)
-    return open_scan(file.path)
+    else:
+        origin = simulation_record(snapshots, experiment, actual)
+        file = ScanFile(
+            validation.path_like("path", path), _data_shape(experiment), _block(experiment), origin
+        )
+        if not file.finished():
+            _fill(file, runner, points, progress)
+        cube = open_scan(file.path)
+    return cube if actual is None else record(cube, "positions", true_positions_angstrom=actual)
 
 
 def vacuum_probe_intensity(experiment: Experiment) -> np.ndarray:

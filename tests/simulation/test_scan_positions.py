@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from caviar_kit.simulation import Experiment, Snapshots, scan, silicon_sigma9_snapshots
+from caviar_kit.simulation import Experiment, Snapshots, scan, silicon_sigma9_snapshots, true_positions
 from caviar_kit.simulation.source_size import SourcePoints
 
 TINY = Experiment(
@@ -37,6 +37,14 @@ def test_nominal_positions_give_the_same_bits(silicon):
     np.testing.assert_array_equal(
         scan(silicon, TINY, positions_angstrom=NOMINAL.tolist()).data, scan(silicon, TINY).data
     )
+
+
+def test_positions_are_remembered_with_the_data(silicon, tmp_path):
+    moved = NOMINAL + np.arange(12).reshape(6, 2) / 100
+    for path in (None, tmp_path / "scan.h5"):
+        cube = scan(silicon, TINY, positions_angstrom=moved, path=path)
+        np.testing.assert_array_equal(true_positions(cube), moved)
+    np.testing.assert_allclose(true_positions(scan(silicon, TINY)), NOMINAL)
 
 
 def test_a_moved_probe_meets_what_a_moved_specimen_brings(silicon):

@@ -135,9 +135,9 @@ def apply_positions(datacube: Any, positions_angstrom: ArrayLike, *, experiment:
 def true_positions(datacube: Any) -> np.ndarray:
     """Where the probe was: (Ry · Rx, 2) y, x [Å] from the first nominal position, row by row.
 
-    What ``apply_drift`` or ``apply_positions`` did, else the nominal grid (also of data from
-    ``scan(positions_angstrom=...)``, which you know). Compare with refined positions after removing the mean
-    difference, as only differences count.
+    What ``scan(positions_angstrom=...)``, ``apply_drift`` or ``apply_positions`` did, else the nominal grid
+    (also of a file that ``open_scan`` opens: it keeps a digest of the positions only). Compare with refined
+    positions after removing the mean difference, as only differences count.
 
     Raises
     ------
