@@ -16,7 +16,7 @@ from caviar_kit.vibrations.ring_correlation import RingCorrelation
 __all__ = ["depth_map", "depth_profile", "depth_power", "power_spectrum", "ring_correlation"]
 
 
-def power_spectrum(limit: InformationLimit, ax: Axes | None = None, *, decades: float = 6) -> Axes:
+def power_spectrum(limit: InformationLimit, *, decades: float = 6, ax: Axes | None = None) -> Axes:
     """Power spectrum of the phase with its significant peaks and the information limit as a circle.
 
     Parameters
@@ -55,7 +55,7 @@ def power_spectrum(limit: InformationLimit, ax: Axes | None = None, *, decades: 
     return ax
 
 
-def ring_correlation(correlation: RingCorrelation, ax: Axes | None = None) -> Axes:
+def ring_correlation(correlation: RingCorrelation, *, ax: Axes | None = None) -> Axes:
     """Fourier ring correlation with its threshold and the resolution."""
     ax = new_axes(ax)
     ax.plot(correlation.frequency, correlation.correlation, color=BLUE, label="correlation")
@@ -68,7 +68,7 @@ def ring_correlation(correlation: RingCorrelation, ax: Axes | None = None) -> Ax
     return ax
 
 
-def depth_power(spectrum: DepthSpectrum, ax: Axes | None = None, *, decades: float = 6) -> Axes:
+def depth_power(spectrum: DepthSpectrum, *, decades: float = 6, ax: Axes | None = None) -> Axes:
     """Ring means of the three-dimensional power spectrum: frequency in the plane and along the beam."""
     ax = new_axes(ax)
     frequency, mean = (values[..., 2:] for values in spectrum.radial_mean())  # within is the window's own
@@ -89,7 +89,7 @@ def depth_power(spectrum: DepthSpectrum, ax: Axes | None = None, *, decades: flo
     return ax
 
 
-def depth_profile(profiles: dict[str, ColumnProfiles], ax: Axes | None = None) -> Axes:
+def depth_profile(profiles: dict[str, ColumnProfiles], *, ax: Axes | None = None) -> Axes:
     """Mean phase of columns against depth, one line with its standard deviation for each lattice.
 
     Parameters
@@ -118,7 +118,7 @@ def depth_profile(profiles: dict[str, ColumnProfiles], ax: Axes | None = None) -
     return ax
 
 
-def depth_map(profiles: ColumnProfiles, ax: Axes | None = None) -> Axes:
+def depth_map(profiles: ColumnProfiles, *, ax: Axes | None = None) -> Axes:
     """Phase against distance from the column and depth, the beam going down (r–z map)."""
     ax = new_axes(ax, 4.0, 4.5)
     mesh = ax.pcolormesh(

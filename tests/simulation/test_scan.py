@@ -15,18 +15,7 @@ from caviar_kit.simulation import (
     vacuum_probe_intensity,
 )
 from caviar_kit.simulation.window import cut_window
-
-TINY = Experiment(
-    energy_ev=200e3,
-    semiangle_mrad=25,
-    defocus_angstrom=40,
-    scan_step_angstrom=0.7,
-    scan_shape=(2, 3),
-    centre_angstrom=(32.6, 18.0),
-    window_angstrom=10,
-    grid_points=60,
-    detector_pixels=40,
-)
+from tests.simulation.tiny import TINY
 
 
 @pytest.fixture(scope="module")

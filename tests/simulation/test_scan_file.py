@@ -14,7 +14,6 @@ import pytest
 import caviar_kit as ck
 from caviar_kit._py4dstem import import_py4dstem
 from caviar_kit.simulation import (
-    Experiment,
     Snapshots,
     coherent,
     open_scan,
@@ -23,21 +22,11 @@ from caviar_kit.simulation import (
     vacuum_probe_intensity,
 )
 from tests.processes import ROOT, run_python
+from tests.simulation.tiny import TINY
 from tests.test_ptychography import build
 from tests.test_ptychography import experiment as small_experiment
 from tests.test_streaming import FIT, QUIET, in_a_file
 
-TINY = Experiment(
-    energy_ev=200e3,
-    semiangle_mrad=25,
-    defocus_angstrom=40,
-    scan_step_angstrom=0.7,
-    scan_shape=(2, 3),
-    centre_angstrom=(32.6, 18.0),
-    window_angstrom=10,
-    grid_points=60,
-    detector_pixels=40,
-)
 MODULE = sys.modules["caviar_kit.simulation.scan"]
 
 

@@ -6,20 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from caviar_kit.simulation import Experiment, Snapshots, scan, silicon_sigma9_snapshots, true_positions
+from caviar_kit.simulation import Snapshots, scan, silicon_sigma9_snapshots, true_positions
 from caviar_kit.simulation.source_size import SourcePoints
+from tests.simulation.tiny import TINY
 
-TINY = Experiment(
-    energy_ev=200e3,
-    semiangle_mrad=25,
-    defocus_angstrom=40,
-    scan_step_angstrom=0.7,
-    scan_shape=(2, 3),
-    centre_angstrom=(32.6, 18.0),
-    window_angstrom=10,
-    grid_points=60,
-    detector_pixels=40,
-)
 NOMINAL = TINY.scan_positions_angstrom
 
 

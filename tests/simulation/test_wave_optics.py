@@ -23,18 +23,9 @@ from caviar_kit.simulation import (
     vacuum_probe_intensity,
 )
 from caviar_kit.simulation.runs import Runner
+from tests.simulation.tiny import TINY
 
-FINE = Experiment(
-    energy_ev=200e3,
-    semiangle_mrad=25,
-    defocus_angstrom=40,
-    scan_step_angstrom=0.7,
-    scan_shape=(2, 3),
-    centre_angstrom=(32.6, 18.0),
-    window_angstrom=10,
-    grid_points=120,
-    detector_pixels=60,
-)
+FINE = replace(TINY, grid_points=120, detector_pixels=60)
 WAVELENGTH = FINE.wavelength_angstrom
 
 
