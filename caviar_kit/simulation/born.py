@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
-from ase import units
 
 from caviar_kit.multislice.operators import BandLimit, FarField, FourierShift, FresnelPropagator
+from caviar_kit.physics import interaction_parameter
 from caviar_kit.simulation.experiment import Experiment
 from caviar_kit.simulation.runs import Runner, built_potential, probe_wave
 
-__all__ = ["born_patterns", "interaction_constant"]
-
-
-def interaction_constant(energy_ev: float, wavelength_angstrom: float) -> float:
-    """σ = 2π m e λ / h² = (2π/λE) (E₀ + E) / (2E₀ + E) [rad / (V Å)] (Kirkland 2010, ch. 5)."""
-    rest = units._me * units._c**2 / units._e
-    relativity = (rest + energy_ev) / (2 * rest + energy_ev)
-    return 2 * math.pi / (wavelength_angstrom * energy_ev) * relativity
+__all__ = ["born_patterns"]
 
 
 def born_patterns(runner: Runner) -> np.ndarray:
@@ -41,7 +32,7 @@ def born_patterns(runner: Runner) -> np.ndarray:
     limit = BandLimit(shape, (pixel, pixel), experiment.grid_points / (3 * experiment.window_angstrom))
     gap = float(runner.window.size[2]) / experiment.num_slices
     propagate = FresnelPropagator(shape, (pixel, pixel), experiment.wavelength_angstrom, gap)
-    sigma = interaction_constant(experiment.energy_ev, experiment.wavelength_angstrom)
+    sigma = interaction_parameter(experiment.energy_ev)
     total = np.zeros((len(places), *2 * (experiment.detector_pixels,)))
     for frame in runner.snapshots.positions:
         direct, scattered = probes, np.zeros_like(probes)
