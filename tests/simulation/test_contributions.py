@@ -19,7 +19,7 @@ from caviar_kit.simulation import (
     silicon_sigma9_snapshots,
     thicken,
 )
-from caviar_kit.simulation.born import born_patterns, interaction_constant
+from caviar_kit.simulation.born import born_patterns
 from caviar_kit.simulation.runs import Runner, built_potential
 
 TINY = Experiment(
@@ -86,16 +86,6 @@ def test_bad_thicknesses_are_refused(silicon):
 
 
 # Single scattering -------------------------------------------------------------------------
-
-
-def test_interaction_constant_is_that_of_abtem():
-    from abtem.core.energy import energy2sigma
-
-    for energy in (60e3, 200e3):
-        optics = replace(TINY, energy_ev=energy, semiangle_mrad=20)
-        assert interaction_constant(energy, optics.wavelength_angstrom) == pytest.approx(
-            energy2sigma(energy), rel=1e-6
-        )
 
 
 def test_born_is_multislice_to_first_order_in_the_potential(silicon, monkeypatch):
