@@ -66,6 +66,7 @@ class ThermalSnapshots(Dataset):
         thermal = {
             "temperature_k": self.snapshots.temperature_k,
             "provenance": dict(self.snapshots.provenance),
+            "periodic_along_beam": self.snapshots.periodic_along_beam,
         }
         return {**self._origin, **thermal}
 
@@ -74,4 +75,5 @@ class ThermalSnapshots(Dataset):
         known: dict[str, Any] = {name: arrays[name] for name in _FIELDS}
         for key in ("temperature_k", "provenance"):
             known[key] = record[key]
+        known["periodic_along_beam"] = record.get("periodic_along_beam", True)
         return {"snapshots": Snapshots(**known)}

@@ -24,6 +24,7 @@ _FORMAT = 1  # raise it when the simulation or the layout changes meaning
 def cache_key(snapshots: Snapshots, experiment: Experiment) -> str:
     """16 hexadecimal digits from the bytes of the snapshots, the experiment and abTEM's version."""
     settings = f"{_FORMAT} abtem {version('abtem')} {sorted(asdict(experiment).items())}"
+    settings += "" if snapshots.periodic_along_beam else " slab"
     return _digest(settings, snapshots.positions, snapshots.numbers, snapshots.cell)
 
 
@@ -35,6 +36,7 @@ def simulation_record(
     record = {
         "format": _FORMAT,
         "abtem": version("abtem"),
+        "periodic_along_beam": snapshots.periodic_along_beam,
         "snapshots": _digest("", snapshots.positions, snapshots.numbers, snapshots.cell, relaxed),
         "experiment": asdict(experiment),
         "positions_angstrom": None if positions_angstrom is None else _digest("", positions_angstrom),

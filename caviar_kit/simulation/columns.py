@@ -8,7 +8,7 @@ import numpy as np
 
 from caviar_kit import validation
 from caviar_kit.simulation.periodic import nearest_image
-from caviar_kit.simulation.snapshots import Snapshots
+from caviar_kit.simulation.snapshots import Snapshots, check_snapshots
 
 __all__ = ["Columns", "column_displacements", "columns"]
 
@@ -51,6 +51,7 @@ def columns(snapshots: Snapshots, tolerance_angstrom: float = 0.5) -> Columns:
         If ``tolerance_angstrom`` is not a positive number, or the atoms do not stand in
         columns at this tolerance (one would be wider than it).
     """
+    check_snapshots(snapshots)
     from ase import Atoms
     from ase.neighborlist import neighbor_list
     from scipy.sparse import coo_array
@@ -72,7 +73,8 @@ def columns(snapshots: Snapshots, tolerance_angstrom: float = 0.5) -> Columns:
     if width > tolerance:
         raise ValueError(
             f"atoms do not stand in columns along z: one of {count} groups is {width:.2f} Å wide at "
-            f"tolerance_angstrom={tolerance:g}; take a smaller tolerance or another beam direction"
+            f"tolerance_angstrom={tolerance:g}; take a smaller tolerance, another beam "
+            "direction or one crystal at a time (Snapshots.only)"
         )
     return Columns(labels, anchored.positions + anchored.average(offset))
 

@@ -18,7 +18,7 @@ from caviar_kit.simulation.born import born_patterns
 from caviar_kit.simulation.experiment import Experiment, source_width
 from caviar_kit.simulation.motion.einstein import coherent, einstein
 from caviar_kit.simulation.runs import Runner
-from caviar_kit.simulation.snapshots import Snapshots
+from caviar_kit.simulation.snapshots import Snapshots, check_snapshots
 from caviar_kit.simulation.source_size import SourcePoints
 from caviar_kit.simulation.thickness import thicken
 
@@ -98,8 +98,7 @@ def pattern_contributions(
         If an argument is of the wrong type or out of range, the experiment has a finite source already, or
         there are fewer than 3 snapshots.
     """
-    if not isinstance(snapshots, Snapshots):
-        raise TypeError(f"snapshots must be Snapshots, got {type(snapshots).__name__}")
+    check_snapshots(snapshots)
     if not isinstance(experiment, Experiment):
         raise TypeError(f"experiment must be an Experiment, got {type(experiment).__name__}")
     if experiment.source_fwhm_angstrom:

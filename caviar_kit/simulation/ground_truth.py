@@ -11,7 +11,7 @@ from caviar_kit import validation
 from caviar_kit.simulation.columns import column_displacements, columns
 from caviar_kit.simulation.experiment import Experiment
 from caviar_kit.simulation.periodic import lattice_shifts
-from caviar_kit.simulation.snapshots import Snapshots
+from caviar_kit.simulation.snapshots import Snapshots, check_snapshots
 
 __all__ = ["GroundTruth", "ground_truth"]
 
@@ -67,6 +67,9 @@ def ground_truth(
     TypeError, ValueError
         If ``margin_angstrom`` is not finite, ``atoms`` is no such mask, or no column is left.
     """
+    check_snapshots(snapshots)
+    if not isinstance(experiment, Experiment):
+        raise TypeError(f"experiment must be an Experiment, got {type(experiment).__name__}")
     margin = validation.number("margin_angstrom", margin_angstrom, unit="Å")
     if atoms is not None:
         snapshots = snapshots.only(atoms)

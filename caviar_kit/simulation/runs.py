@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from caviar_kit import validation
-from caviar_kit.backend import resolve_device, to_numpy
+from caviar_kit.backend import default_threads, resolve_device, to_numpy
 from caviar_kit.multislice.operators import FourierShift
 from caviar_kit.simulation.experiment import Experiment
 from caviar_kit.simulation.snapshots import Snapshots
@@ -72,7 +71,7 @@ class Runner:
             If ``device`` is "gpu" and CuPy finds none.
         """
         where = "cpu" if resolve_device(device) is np else "gpu"
-        default = 1 if where == "gpu" else min(os.cpu_count() or 1, 4)
+        default = 1 if where == "gpu" else min(default_threads(), 4)
         count = validation.integer("workers", default if workers is None else workers)
         if where == "gpu" and count > 1:
             raise ValueError(f"workers must be 1 on a GPU, which takes one snapshot at a time, got {count}")

@@ -19,7 +19,7 @@ from caviar_kit.simulation.effects.common import record
 from caviar_kit.simulation.experiment import Experiment
 from caviar_kit.simulation.runs import Runner, vacuum_pattern
 from caviar_kit.simulation.scan_file import ScanFile, open_scan
-from caviar_kit.simulation.snapshots import Snapshots
+from caviar_kit.simulation.snapshots import Snapshots, check_snapshots
 from caviar_kit.simulation.source_size import SourcePoints
 
 __all__ = ["scan", "vacuum_probe_intensity"]
@@ -92,8 +92,7 @@ def scan(
         the depth of focus, the field is larger than the specimen's cell, or ``positions_angstrom`` lie
         near the edge.
     """
-    if not isinstance(snapshots, Snapshots):
-        raise TypeError(f"snapshots must be Snapshots, got {type(snapshots).__name__}")
+    check_snapshots(snapshots)
     _check_experiment(experiment)
     if progress is not None and not callable(progress):
         raise TypeError(f"progress must be callable as progress(done, total), got {progress!r}")

@@ -14,7 +14,7 @@ from caviar_kit import validation
 if TYPE_CHECKING:
     from ase import Atoms
 
-__all__ = ["Snapshots"]
+__all__ = ["Snapshots", "check_snapshots"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +38,9 @@ class Snapshots:
         Temperature [K]; 0 for atoms at rest.
     provenance : mapping of str to str
         Where the snapshots come from: program, potential, thermostat...
+    periodic_along_beam : bool
+        Whether the specimen goes on beyond the cell along z, so that the cell may be cut anywhere. False for
+        a slab with surfaces, whose layers keep their order.
 
     Raises
     ------
@@ -52,6 +55,7 @@ class Snapshots:
     relaxed: np.ndarray
     temperature_k: float
     provenance: Mapping[str, str] = field(default_factory=dict)
+    periodic_along_beam: bool = True
 
     def __post_init__(self) -> None:
         numbers = _numbers(self.numbers)
@@ -66,6 +70,8 @@ class Snapshots:
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
+        if not isinstance(self.periodic_along_beam, bool):
+            raise TypeError(f"periodic_along_beam must be True or False, got {self.periodic_along_beam!r}")
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -86,7 +92,7 @@ class Snapshots:
         return self.positions - self.mean_positions
 
     def atoms(self, index: int) -> Atoms:
-        """Snapshot ``index`` (negative: from the end) as periodic ASE ``Atoms``.
+        """Snapshot ``index`` (negative: from the end) as ASE ``Atoms``, periodic in the plane.
 
         Raises
         ------
@@ -96,7 +102,12 @@ class Snapshots:
         from ase import Atoms
 
         index = validation.integer("index", index, minimum=-len(self), maximum=len(self) - 1)
-        return Atoms(numbers=self.numbers, positions=self.positions[index], cell=self.cell, pbc=True)
+        return Atoms(
+            numbers=self.numbers,
+            positions=self.positions[index],
+            cell=self.cell,
+            pbc=(True, True, self.periodic_along_beam),
+        )
 
     def subset(self, count: int) -> Snapshots:
         """``count`` of the snapshots, evenly spread in time.
@@ -128,6 +139,18 @@ class Snapshots:
         return replace(
             self, positions=self.positions[:, mask], numbers=self.numbers[mask], relaxed=self.relaxed[mask]
         )
+
+
+def check_snapshots(value: Any) -> None:
+    """Refuse what is not ``Snapshots``.
+
+    Raises
+    ------
+    TypeError
+        Then.
+    """
+    if not isinstance(value, Snapshots):
+        raise TypeError(f"snapshots must be Snapshots, got {type(value).__name__}")
 
 
 def _floats(name: str, value: Any, shape: tuple[int | None, ...]) -> np.ndarray:

@@ -188,7 +188,9 @@ def apply_source_size(datacube: Any, fwhm_angstrom: float, *, experiment: Experi
         rows = np.tensordot(weights, datacube.data[row : row + len(weights)], axes=1)
         for column in range(shape[1]):
             blurred[row, column] = np.tensordot(weights, rows[column : column + len(weights)], axes=1)
-    return record(calibrated_like(datacube, blurred), "source size", fwhm_angstrom=fwhm)
+    return record(
+        calibrated_like(datacube, blurred), "source size", fwhm_angstrom=fwhm, left_out=len(weights) // 2
+    )
 
 
 def _warn_if_coarse(step: float, fwhm: float, weights: np.ndarray, experiment: Experiment | None) -> None:

@@ -41,6 +41,7 @@ def save_snapshots(path: str | os.PathLike[str], snapshots: Snapshots) -> None:
         "numbers": snapshots.numbers.astype(np.uint8),
         "temperature_k": snapshots.temperature_k,
         "provenance": json.dumps(dict(snapshots.provenance)),
+        "periodic_along_beam": snapshots.periodic_along_beam,
     }
     write_npz(path, content, compress=True)
 
@@ -55,7 +56,7 @@ def load_snapshots(path: str | os.PathLike[str]) -> Snapshots:
     ValueError
         If the file is truncated, or is not a snapshot file.
     """
-    content = read_npz(path, _KEYS)
+    content = read_npz(path, _KEYS, others=True)
     relaxed = content["relaxed"].astype(np.float64)
     try:
         return Snapshots(
@@ -65,6 +66,7 @@ def load_snapshots(path: str | os.PathLike[str]) -> Snapshots:
             relaxed=relaxed,
             temperature_k=float(content["temperature_k"]),
             provenance=json.loads(str(content["provenance"])),
+            periodic_along_beam=bool(content.get("periodic_along_beam", True)),
         )
     except (TypeError, ValueError) as error:
         raise ValueError(f"{os.fspath(path)} does not hold snapshots: {error}") from error

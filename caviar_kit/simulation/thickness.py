@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from caviar_kit import validation
-from caviar_kit.simulation.snapshots import Snapshots
+from caviar_kit.simulation.snapshots import Snapshots, check_snapshots
 
 __all__ = ["thicken"]
 
@@ -39,8 +39,9 @@ def thicken(snapshots: Snapshots, repeats: int, seed: int = 0) -> Snapshots:
     TypeError, ValueError
         If ``snapshots`` are none, ``repeats`` is not an integer from 1, or ``seed`` not one from 0.
     """
-    if not isinstance(snapshots, Snapshots):
-        raise TypeError(f"snapshots must be Snapshots, got {type(snapshots).__name__}")
+    check_snapshots(snapshots)
+    if not snapshots.periodic_along_beam:
+        raise ValueError("snapshots must be periodic along the beam to be stacked, these have surfaces")
     repeats = validation.integer("repeats", repeats)
     rng = np.random.default_rng(validation.integer("seed", seed, minimum=0))
     if repeats == 1:

@@ -13,9 +13,6 @@ from caviar_kit.simulation.snapshots import Snapshots
 __all__ = ["Window", "cut_window"]
 
 
-_ROUNDING_ANGSTROM = 1e-6
-
-
 @dataclass(frozen=True, eq=False)
 class Window:
     """The atoms, periodic images included, whose relaxed positions lie in the window.
@@ -50,8 +47,9 @@ class Window:
 def cut_window(snapshots: Snapshots, experiment: Experiment) -> Window:
     """Find the atoms inside the experiment's window.
 
-    The slice boundaries go to the middle of the widest gap between atomic layers (modulo the slice
-    thickness), so that as few atoms as possible cross one as they vibrate.
+    In a specimen that repeats along the beam the slice boundaries go to the middle of the widest gap between
+    atomic layers (modulo the slice thickness), so that as few atoms as possible cross one as they vibrate.
+    A slab with surfaces is moved as a whole, its middle to that of the cell.
 
     Raises
     ------
@@ -74,7 +72,10 @@ def cut_window(snapshots: Snapshots, experiment: Experiment) -> Window:
         )
     thickness = snapshots.thickness_angstrom
     height = relaxed[atoms, 2]
-    along = (height - _slice_boundary(height, thickness / experiment.num_slices)) % thickness - height
+    if snapshots.periodic_along_beam:
+        along = (height - _slice_boundary(height, thickness / experiment.num_slices)) % thickness - height
+    else:
+        along = np.full(len(height), (thickness - relaxed[:, 2].min() - relaxed[:, 2].max()) / 2)
     shift = np.column_stack([np.concatenate(shifts), along])
     return Window(atoms, shift, np.array([side, side, thickness]))
 
@@ -83,9 +84,5 @@ def _slice_boundary(height: np.ndarray, slice_thickness: float) -> float:
     """Middle of the widest gap between ``height`` modulo ``slice_thickness`` [Å]."""
     phase = np.sort(height % slice_thickness)
     gap = np.diff(phase, append=phase[0] + slice_thickness)
-    widest = np.flatnonzero(gap > gap.max() - _ROUNDING_ANGSTROM)
-    middle = (phase[widest] + gap[widest] / 2) % slice_thickness
-    # Of equals the one at the specimen's own surface: it must not be cut there and turned inside out.
-    at_surface = np.minimum(middle, slice_thickness - middle)
-    boundary = float(middle[np.argmin(at_surface)])
-    return 0.0 if at_surface.min() < _ROUNDING_ANGSTROM else boundary
+    widest = int(np.argmax(gap))
+    return float(phase[widest] + gap[widest] / 2) % slice_thickness

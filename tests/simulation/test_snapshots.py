@@ -16,7 +16,11 @@ from caviar_kit.simulation import (
     save_snapshots,
     silicon_sigma9,
     silicon_sigma9_snapshots,
+    thicken,
+    twisted_hbn,
 )
+from caviar_kit.simulation.window import cut_window
+from tests.simulation.tiny import TINY
 
 
 @pytest.fixture(scope="module")
@@ -221,3 +225,40 @@ def test_bad_arguments_are_refused(silicon):
         column_displacements(silicon, Columns(np.zeros(3, dtype=int), np.zeros((1, 2))))
     with pytest.raises(TypeError, match="must be a number"):
         replace(silicon, temperature_k="300 K")
+
+
+def test_a_slab_keeps_the_order_of_its_layers_however_they_buckle():
+    """Its cell must not be cut and wrapped as that of a crystal that goes on beyond it."""
+    flat = twisted_hbn(2, 2, 21.79)
+    shaken = flat.positions + np.random.default_rng(1).normal(0, 0.05, flat.positions.shape)
+    slab = Snapshots(
+        shaken[None], flat.numbers, flat.cell.array, shaken, temperature_k=0, periodic_along_beam=False
+    )
+    order = np.repeat([1, 2, 3, 4], 14)
+    for slices in (1, 2, 3, 4, 6):
+        optics = replace(TINY, centre_angstrom=(4.0, 4.0), num_slices=slices)
+        window = cut_window(slab, optics)
+        height = window.place(slab.positions[0])[:, 2]
+        layer = order[window.index]
+        assert all(height[layer == n].max() < height[layer == n + 1].min() for n in (1, 2, 3))
+        assert height.min() + height.max() == pytest.approx(slab.thickness_angstrom, abs=0.01)
+
+
+def test_a_slab_is_one_in_files_too(tmp_path):
+    flat = twisted_hbn(1, 1, 21.79)
+    slab = Snapshots(
+        flat.positions[None], flat.numbers, flat.cell.array, flat.positions, 0.0, periodic_along_beam=False
+    )
+    save_snapshots(tmp_path / "slab.npz", slab)
+    assert not load_snapshots(tmp_path / "slab.npz").periodic_along_beam
+    assert not slab.atoms(0).pbc[2]
+    assert silicon_sigma9_snapshots().periodic_along_beam
+    with pytest.raises(ValueError, match="surfaces"):
+        thicken(slab, 2)
+
+
+@pytest.mark.parametrize("function", [einstein, coherent, columns])
+def test_what_is_no_snapshots_is_refused(function):
+    arguments = {"seed": 1} if function is einstein else {}
+    with pytest.raises(TypeError, match="snapshots must be Snapshots, got Atoms"):
+        function(twisted_hbn(1, 1, 21.79), **arguments)

@@ -38,7 +38,7 @@ _REFUSED_AFTER = {
     "positions": _NOISY | {"positions", "calibration error"},
     "rotation": _NOISY,
     "modulation transfer": _NOISY,
-    "binning": frozenset(),
+    "binning": frozenset({"bad pixels"}),
     "dose": _NOISY | {"calibration error"},
     "bad pixels": frozenset(),
     "calibration error": frozenset(),

@@ -8,7 +8,7 @@ import numpy as np
 
 from caviar_kit import validation
 from caviar_kit.simulation.columns import columns
-from caviar_kit.simulation.snapshots import Snapshots
+from caviar_kit.simulation.snapshots import Snapshots, check_snapshots
 
 __all__ = ["coherent", "einstein"]
 
@@ -16,8 +16,10 @@ __all__ = ["coherent", "einstein"]
 def einstein(snapshots: Snapshots, seed: int, match: str = "column") -> Snapshots:
     """Independent Gaussian displacements, as large as those of ``snapshots`` (Einstein model).
 
-    Every degree of freedom keeps its mean and its variance over the snapshots *exactly*
-    (each draw is centred and rescaled), so that only the correlations differ.
+    Means stay *exactly*, and so do the variances of what is drawn (each draw is centred and rescaled): of
+    every atom with ``match="atom"``; of every column's mean, and of every atom along z, with "column". In
+    the plane an atom of a column then has that variance only on average, since the few draws of its
+    column's motion and of its own around it correlate by chance.
 
     Parameters
     ----------
@@ -35,9 +37,11 @@ def einstein(snapshots: Snapshots, seed: int, match: str = "column") -> Snapshot
     Raises
     ------
     TypeError, ValueError
-        If there are fewer than 3 snapshots, ``seed`` is not an integer from 0, or ``match`` is
+        If the atoms do not stand in columns (two crystals on top of each other: use "atom"), there are
+        fewer than 3 snapshots, ``seed`` is not an integer from 0, or ``match`` is
         none of the two.
     """
+    check_snapshots(snapshots)
     validation.integer("number of snapshots", len(snapshots), minimum=3)
     rng = np.random.default_rng(validation.integer("seed", seed, minimum=0))
     match = validation.choice("match", match, ("column", "atom"))
@@ -58,6 +62,7 @@ def einstein(snapshots: Snapshots, seed: int, match: str = "column") -> Snapshot
 
 def coherent(snapshots: Snapshots) -> Snapshots:
     """One snapshot with the atoms at rest in the mean positions of ``snapshots``."""
+    check_snapshots(snapshots)
     provenance = {
         "dynamics": f"atoms at rest in the mean of {len(snapshots)} snapshots",
         **{f"mean of {key}": value for key, value in snapshots.provenance.items()},

@@ -86,6 +86,7 @@ def harmonic(
             "dynamics": f"harmonic, {statistics} statistics, {kelvin:g} K, seed {seed}",
             "force constants": f"{type(force_constants).__module__.split('.')[0]}, {len(atoms)} atoms",
         },
+        periodic_along_beam=bool(atoms.pbc[2]),
     )
     drawn = rng.standard_normal((count, 3 * len(atoms))).T
 

@@ -140,10 +140,12 @@ class _Plan:
     def __post_init__(self) -> None:
         for name, least in (("snapshots", 2), ("seed", 0)):
             self._keep(name, validation.integer(name, getattr(self, name), minimum=least))
-        for name, unit in (("temperature_k", "K"), ("timestep_ps", "ps")):
-            value = getattr(self, name)
-            self._keep(name, validation.number(name, value, minimum=0.0, open_minimum=True, unit=unit))
-        step = self.timestep_ps
+        number = validation.number
+        kelvin, step = self.temperature_k, self.timestep_ps
+        self._keep("temperature_k", number("temperature_k", kelvin, minimum=0, open_minimum=True, unit="K"))
+        hint = "was it given in femtoseconds?"
+        step = number("timestep_ps", step, minimum=0, maximum=0.1, open_minimum=True, unit="ps", hint=hint)
+        self._keep("timestep_ps", step)
         self._at_least("damping_ps", 10 * step)
         self._at_least("equilibration_ps", _DAMPINGS * self.damping_ps)
         self._at_least("interval_ps", step)

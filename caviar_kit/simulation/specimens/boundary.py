@@ -35,7 +35,7 @@ def coordination(atoms: Atoms, cutoff_angstrom: float = _SILICON_BOND) -> np.nda
 
 
 def boundary_energy(
-    atoms: Atoms, calculator: Any = None, *, boundaries: int = 2, boundary_along: str = "x"
+    atoms: Atoms, calculator: Any = None, *, boundaries: int = 2, boundary_along: str | None = None
 ) -> float:
     """Energy of a silicon grain boundary per area [J/m²].
 
@@ -50,8 +50,9 @@ def boundary_energy(
         With energy, forces and stress; ``StillingerWeber`` if None.
     boundaries : int
         How many of them the cell holds; a periodic bicrystal has two.
-    boundary_along : {"x", "y"}
-        Axis of the cell along which they run, as in ``silicon_sigma9``.
+    boundary_along : {"x", "y"}, optional
+        Axis of the cell along which they run; by default what ``atoms.info`` says, as of
+        ``silicon_sigma9``, else "x".
 
     Raises
     ------
@@ -60,6 +61,7 @@ def boundary_energy(
     """
     calculator = StillingerWeber() if calculator is None else checked_calculator(calculator)
     boundaries = validation.integer("boundaries", boundaries)
+    boundary_along = atoms.info.get("boundary_along", "x") if boundary_along is None else boundary_along
     axis = "xy".index(validation.choice("boundary_along", boundary_along, ("x", "y")))
     if not len(atoms) or set(atoms.numbers.tolist()) != {14}:
         raise ValueError(f"atoms must be silicon, got {atoms.get_chemical_formula() or 'none'}")

@@ -98,7 +98,8 @@ def commensurate_cell(
     elif (near & (strains <= strain)).any():
         order = np.lexsort((points, strains, ~near))
     else:
-        best = np.lexsort((points, error.round(9), ~exact))[0]
+        twisted = (turned > _SAME_ANGLE_DEG) & (turned < 60 - _SAME_ANGLE_DEG)
+        best = np.lexsort((points, error.round(9), ~exact, ~twisted))[0]
         raise ValueError(
             f"no cell of up to {limit} lattice points is twisted by {angle:g}° ± {tolerance:g}° under a "
             f"strain of at most {strain:g}; the nearest exact angle is {turned[best]:.4f}°. "

@@ -28,9 +28,10 @@ def twisted_hbn(
 ) -> Atoms:
     """A stack of flat hBN layers, the upper ones turned against the lower ones, beam along z.
 
-    Within each half the stacking is AA': every boron atom has nitrogen atoms above and below. The
-    beam meets the lower half (small z) first. The cell is the one that both lattices share, see
-    :func:`commensurate_cell`; the stack has two surfaces, the cell is periodic in the plane only.
+    Within each half the stacking is AA': every boron atom has nitrogen atoms above and below; at an angle of
+    0 it is so throughout. The beam meets the lower half (small z) first. The cell is the one that both
+    lattices share, see :func:`commensurate_cell`; the stack has two surfaces, the cell is periodic in the
+    plane only.
 
     Parameters
     ----------
@@ -90,8 +91,7 @@ def twisted_hbn(
     indices = (shared.indices_lower, shared.indices_upper)
     for layer in range(sum(counts)):
         half = int(layer >= counts[0])
-        flipped = (layer - half * counts[0]) % 2 == 1
-        flat = _layer(indices[half], side, flipped)
+        flat = _layer(indices[half], side, flipped=layer % 2 == 1)
         flat.positions[:, 2] = (layer + 0.5) * spacing
         flat.set_array("mol-id", np.full(len(flat), layer + 1))
         flat.set_array("half", np.full(len(flat), half))

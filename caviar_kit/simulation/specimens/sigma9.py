@@ -62,6 +62,11 @@ def silicon_sigma9(
     calculator : ase calculator, optional
         Potential that relaxes it, with energy, forces and stress; ``StillingerWeber`` if None.
 
+    Returns
+    -------
+    ase.Atoms
+        Tags 0 and 1 name the grains; ``.info["boundary_along"]``.
+
     Raises
     ------
     TypeError, ValueError
@@ -88,6 +93,7 @@ def silicon_sigma9(
     if boundary_along == "y":
         atoms = _turned(atoms)
     atoms.wrap()
+    atoms.info["boundary_along"] = boundary_along
     return atoms
 
 

@@ -145,7 +145,9 @@ def test_bad_arguments_are_refused(change, message):
 
 def stack(layers: int) -> Snapshots:
     atoms = twisted_hbn(layers, layers, 21.79)
-    return Snapshots(atoms.positions[None], atoms.numbers, atoms.cell[:], atoms.positions, 0)
+    return Snapshots(
+        atoms.positions[None], atoms.numbers, atoms.cell[:], atoms.positions, 0, periodic_along_beam=False
+    )
 
 
 @pytest.mark.parametrize("num_slices", [3, 6, 12])
