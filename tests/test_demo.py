@@ -282,7 +282,9 @@ def test_demo_runs_end_to_end(tmp_path):
     for name in (
         "01_silicon_sigma9.html",
         "03_correlations.html",
+        "04_dispersion.html",
         "figures/figure2.png",
         "figures/figure2.svg",
+        "figures/figure4.png",
     ):
         assert (tmp_path / name).stat().st_size > 10_000

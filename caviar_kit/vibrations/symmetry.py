@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -66,7 +66,7 @@ def lattice_operations(
     if isinstance(point_group, str):
         validation.choice("point_group", point_group, ("site", "lattice"))
         found = [_operation(lattice, r, limit, point_group == "site") for r in _rotations(lattice, limit)]
-        return tuple(operation for group in found for operation in group)
+        return _exact_group(lattice, [operation for group in found for operation in group])
     operations: list[LatticeOperation] = []
     for matrix in _closed(_given(point_group)):
         some = _operation(lattice, matrix, limit, True) or _operation(lattice, matrix, limit, False)[:1]
@@ -121,6 +121,21 @@ def _rotations(lattice: Lattice, limit: float) -> list[np.ndarray]:
             if np.linalg.norm(lattice.vectors @ matrix.T - images, axis=1).max() <= limit:
                 found.append(matrix)
     return sorted(found, key=lambda m: -np.trace(m))
+
+
+def _exact_group(lattice: Lattice, operations: list[LatticeOperation]) -> tuple[LatticeOperation, ...]:
+    """The same operations, their matrices those of the nearest symmetric lattice.
+
+    Matrices fitted one by one to a slightly distorted lattice are no group: products differ from members by
+    the distortion, and force constants equal under all of them would be fewer than under the group.
+    """
+    rows = lattice.vectors
+    metric = np.mean([op.cells @ rows @ rows.T @ op.cells.T for op in operations], axis=0)
+    some = np.linalg.cholesky(metric)  # symmetric, in any orientation
+    left, _, right = np.linalg.svd(some.T @ rows)
+    symmetric = some @ left @ right
+    inverse = np.linalg.inv(symmetric)
+    return tuple(replace(op, matrix=(inverse @ op.cells @ symmetric).T) for op in operations)
 
 
 def _maps(lattice: Lattice, matrix: np.ndarray, limit: float) -> bool:
