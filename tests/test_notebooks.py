@@ -27,7 +27,7 @@ def python(cell):
 
 
 def test_the_lessons_are_there():
-    assert {"01_silicon_sigma9.ipynb", "03_correlations.ipynb"} <= set(NAMES)
+    assert {"01_silicon_sigma9.ipynb", "02_hbn_experiment.ipynb", "03_correlations.ipynb"} <= set(NAMES)
 
 
 def test_is_valid_and_runs_in_the_usual_kernel(notebook):
