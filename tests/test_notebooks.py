@@ -27,7 +27,8 @@ def python(cell):
 
 
 def test_the_lessons_are_there():
-    assert {"01_silicon_sigma9.ipynb", "03_correlations.ipynb", "04_dispersion.ipynb"} <= set(NAMES)
+    lessons = ("01_silicon_sigma9", "02_hbn_experiment", "03_correlations", "04_dispersion")
+    assert {f"{name}.ipynb" for name in lessons} <= set(NAMES)
 
 
 def test_is_valid_and_runs_in_the_usual_kernel(notebook):
