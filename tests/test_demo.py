@@ -281,6 +281,7 @@ def test_demo_runs_end_to_end(tmp_path):
     assert data["si-sigma9-md"]["shells"]["nearest"]["csm"] > 0.85
     for name in (
         "01_silicon_sigma9.html",
+        "02_hbn_experiment.html",
         "03_correlations.html",
         "04_dispersion.html",
         "figures/figure2.png",
