@@ -127,7 +127,7 @@ def _frame(ax: Axes, result: PhononDispersion, curves: np.ndarray | None, top: f
     finite = np.concatenate([one[np.isfinite(one)].ravel() for one in shown])
     low = float(min(finite.min(initial=0), 0))
     high = float(1.04 * finite.max(initial=1)) if top is None else top
-    ax.set(xlim=(0, length * (1 + _MARGIN)), ylim=(1.04 * low, high), ylabel="frequency [THz]")
+    ax.set(xlim=(0, length * (1 + _MARGIN)), ylim=(1.04 * low, high), ylabel="frequency (THz)")
     if low < 0:
         ax.axhline(0, color="0.4", linewidth=0.8)
 
