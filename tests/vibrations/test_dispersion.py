@@ -12,7 +12,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as some
 
 from caviar_kit.vibrations import Lattice, brillouin_path, phonon_dispersion
-from tests.vibrations.crystals import CRYSTALS, draw, honeycomb, patch, square
+from tests.vibrations.crystals import CRYSTALS, draw, honeycomb, made, patch, square
 
 
 def true_means(crystal, path):
@@ -43,10 +43,12 @@ def dispersion(u=None, lattice=None, **options):
         ("square", "quantum"),
         ("honeycomb", "classical"),
         ("honeycomb", "quantum"),
+        ("hbn-phonopy", "classical"),
+        ("hbn-phonopy", "quantum"),
     ],
 )
 def test_path_means_within_2_percent_with_400_states(name, statistics):
-    crystal, path = CRYSTALS[name][0](), CRYSTALS[name][1]
+    crystal, path = made(name), CRYSTALS[name][1]
     atoms, lattice = patch(crystal)
     u = draw(crystal, atoms, 400, np.random.default_rng(0), statistics)
     result = phonon_dispersion(u, lattice, crystal.masses, 300, path, statistics, points=61)
@@ -59,23 +61,24 @@ def test_path_means_within_2_percent_with_400_states(name, statistics):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("statistics", ["classical", "quantum"])
-def test_intervals_of_ten_states_hold_the_truth_and_those_of_equation_6_do_not(statistics):
+@pytest.mark.parametrize("name", ["square", "hbn-phonopy"])
+def test_intervals_of_ten_states_hold_the_truth_and_those_of_equation_6_do_not(name, statistics):
     """The small copy of benchmarks/dispersion_coverage.py."""
-    crystal = square()
+    crystal, path = made(name), CRYSTALS[name][1]
     atoms, lattice = patch(crystal)
-    truth = true_means(crystal, "GXMG")
-    inside = {"likelihood": np.zeros(2, int), "direct": np.zeros(2, int)}
+    truth = true_means(crystal, path)
+    inside = {"likelihood": np.zeros(len(truth), int), "direct": np.zeros(len(truth), int)}
     trials = 12
     for seed in range(trials):
         u = draw(crystal, atoms, 10, np.random.default_rng(seed), statistics)
         for method, count in inside.items():
             result = phonon_dispersion(
-                u, lattice, crystal.masses, 300, "GXMG", statistics, method=method, points=31, draws=100
+                u, lattice, crystal.masses, 300, path, statistics, method=method, points=31, draws=100
             )
             low, high = result.interval_thz.T
             count += (low <= truth) & (truth <= high)
     assert (inside["likelihood"] >= 0.9 * trials).all()
-    assert inside["direct"][1] < 0.5 * trials
+    assert inside["direct"][-1] < 0.5 * trials
 
 
 def test_statistics_matter():
