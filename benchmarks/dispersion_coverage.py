@@ -3,7 +3,9 @@
 ``python benchmarks/dispersion_coverage.py --trials 100``: patches of 59 cells, 10 states at 300 K, each trial
 with a seed of its own. "direct" is eq. 6 as printed on the same displacements. ``--slices 4``: as many slices
 per state, neighbours correlated by 0.8. Without the extra ``md`` a line says that "hbn-phonopy" was not run.
-Run with the repository's root on PYTHONPATH.
+``--phonopy FILE``: another hexagonal flat layer, from a phonopy.yaml with force constants or forces; without
+its long-range term. ``--reach 4`` (Å) or ``auto``: of the fitted forces. Run with the repository's root on
+PYTHONPATH.
 """
 
 from __future__ import annotations
@@ -12,13 +14,15 @@ import argparse
 import json
 import time
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from caviar_kit.vibrations import brillouin_path, phonon_dispersion
+from caviar_kit.vibrations import phonon_dispersion
 from tests.vibrations.crystals import CRYSTALS, Crystal, draw, patch
+from tests.vibrations.phonopy_crystal import flat_crystal
 
 KELVIN = 300.0
 CORRELATION = 0.8  # of neighbouring slices
@@ -34,20 +38,25 @@ def main() -> None:
     parser.add_argument("--states", type=int, default=10)
     parser.add_argument("--slices", type=int, default=1)
     parser.add_argument("--crystals", nargs="+", default=list(CRYSTALS), choices=list(CRYSTALS))
+    parser.add_argument("--phonopy", metavar="FILE")
+    parser.add_argument("--reach", type=lambda text: text if text == "auto" else float(text))
     parser.add_argument("--statistics", nargs="+", default=["classical", "quantum"])
     parser.add_argument("--no-symmetry", action="store_true")
     chosen = parser.parse_args()
-    for name in chosen.crystals:
-        make, path = CRYSTALS[name]
+    crystals = {name: CRYSTALS[name] for name in chosen.crystals}
+    if chosen.phonopy:
+        crystals = {chosen.phonopy: (partial(from_file, chosen.phonopy), "GKMG")}
+    for name, (make, path) in crystals.items():
         try:
             crystal = make()
         except ImportError as error:
             print(json.dumps({"crystal": name, "not run": str(error)}), flush=True)
             continue
         for statistics in chosen.statistics:
-            case = Case(crystal, path, statistics, chosen.states, chosen.slices, not chosen.no_symmetry)
+            symmetry = not chosen.no_symmetry
+            case = Case(crystal, path, statistics, chosen.states, chosen.slices, symmetry, chosen.reach)
             told = {"crystal": name, "statistics": statistics, "states": chosen.states}
-            told |= {"slices": chosen.slices, "symmetry": case.symmetry}
+            told |= {"slices": chosen.slices, "symmetry": symmetry, "reach": chosen.reach}
             print(json.dumps({**told, **coverage(case, chosen.trials)}), flush=True)
 
 
@@ -59,12 +68,19 @@ class Case:
     states: int
     slices: int
     symmetry: bool
+    reach: float | str | None
+
+
+def from_file(name: str) -> Crystal:
+    """The crystal of a phonopy.yaml."""
+    import phonopy
+
+    return flat_crystal(phonopy.load(name, is_nac=False))
 
 
 def coverage(case: Case, trials: int) -> dict[str, Any]:
     """Counts and errors of both methods, per branch from below."""
-    way = brillouin_path(case.crystal.vectors, case.path)
-    truth = way.weights @ case.crystal.frequencies(way.q)
+    truth = case.crystal.path_means(case.path)
     start = time.process_time()
     runs = [one_trial(case, seed) for seed in range(trials)]
     seconds = (time.process_time() - start) / trials
@@ -92,7 +108,7 @@ def one_trial(case: Case, seed: int) -> list[tuple[np.ndarray, np.ndarray, np.nd
         layer += CORRELATION * below
     found = []
     for method in METHODS:
-        options: dict[str, Any] = {"method": method, "symmetry": case.symmetry}
+        options: dict[str, Any] = {"method": method, "symmetry": case.symmetry, "reach": case.reach}
         result = phonon_dispersion(
             np.stack(layers, axis=1), lattice, crystal.masses, KELVIN, case.path, case.statistics, **options
         )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import constants
 
-from caviar_kit.vibrations import Lattice
+from caviar_kit.vibrations import Lattice, brillouin_path
 
 UNIT = constants.atomic_mass * 1e4  # u Å²/ps² [J]
 KELVIN = constants.k / UNIT
@@ -36,6 +36,11 @@ class Crystal:
     def frequencies(self, q: np.ndarray) -> np.ndarray:
         """THz, (points, branches), ascending."""
         return np.sqrt(np.linalg.eigvalsh(self.dynamical_matrices(q)).clip(0)) / (2 * np.pi)
+
+    def path_means(self, path: str, points: int = 91) -> np.ndarray:
+        """THz, (branches,)."""
+        way = brillouin_path(self.vectors, path, points=points)
+        return way.weights @ self.frequencies(way.q)
 
     def snapshots(
         self, states: int, kelvin: float, statistics: str, rng: np.random.Generator, size: tuple = SUPERCELL

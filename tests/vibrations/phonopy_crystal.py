@@ -56,5 +56,10 @@ def hbn_layer(potential: str = "bnc-tersoff") -> PhonopyCrystal:
     layer.pbc = True
     with Lammps(layer, potential) as engine:
         phonons = phonopy_of(engine.relax("xy", 1e-6), potential, (9, 9, 1))
+    return flat_crystal(phonons)
+
+
+def flat_crystal(phonons: Any) -> PhonopyCrystal:
+    """Any flat layer, a1 and a2 in the xy plane, as a Phonopy object with force constants."""
     cell = phonons.primitive
     return PhonopyCrystal(cell.cell[:2, 1::-1], cell.positions[:, 1::-1], np.array(cell.masses), phonons)
