@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from caviar_kit.vibrations import phonon_dispersion
+from caviar_kit.vibrations import PhononDispersion, phonon_dispersion
 from tests.vibrations.crystals import CRYSTALS, Crystal, draw, patch
 from tests.vibrations.phonopy_crystal import flat_crystal
 
@@ -86,9 +86,13 @@ def coverage(case: Case, trials: int) -> dict[str, Any]:
     seconds = (time.process_time() - start) / trials
     report: dict[str, Any] = {"trials": trials, "true_path_mean_thz": np.round(truth, 3).tolist()}
     for number, method in enumerate(METHODS):
-        mean, interval, raw = (np.array([run[number][part] for run in runs]) for part in range(3))
+        results = [run[number] for run in runs]
+        mean = np.array([result.path_mean_thz for result in results])
+        raw = np.array([result.uncorrected_path_mean_thz for result in results])
+        interval = np.array([result.interval_thz for result in results])
         inside = (interval[..., 0] <= truth) & (truth <= interval[..., 1])
         report[method] = {
+            "force_constants": sorted({result.parameters for result in results}),
             "inside": inside.sum(axis=0).tolist(),
             "bias_percent": np.round(100 * (mean / truth - 1).mean(axis=0), 2).tolist(),
             "rms_error_percent": np.round(100 * np.sqrt(((mean / truth - 1) ** 2).mean(axis=0)), 2).tolist(),
@@ -97,8 +101,8 @@ def coverage(case: Case, trials: int) -> dict[str, Any]:
     return {**report, "cpu_seconds_per_trial": round(seconds, 2)}
 
 
-def one_trial(case: Case, seed: int) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Path means, intervals and uncorrected path means of each method."""
+def one_trial(case: Case, seed: int) -> list[PhononDispersion]:
+    """What each method finds."""
     crystal = case.crystal
     atoms, lattice = patch(crystal)
     rng = np.random.default_rng(seed)
@@ -112,7 +116,7 @@ def one_trial(case: Case, seed: int) -> list[tuple[np.ndarray, np.ndarray, np.nd
         result = phonon_dispersion(
             np.stack(layers, axis=1), lattice, crystal.masses, KELVIN, case.path, case.statistics, **options
         )
-        found.append((result.path_mean_thz, result.interval_thz, result.uncorrected_path_mean_thz))
+        found.append(result)
     return found
 
 
