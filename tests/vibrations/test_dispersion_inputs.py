@@ -46,6 +46,7 @@ def run(u=U, lattice=LATTICE, masses=40.0, kelvin=300.0, **options):
         (ValueError, "draws must be at least 20", lambda: run(draws=1)),
         (ValueError, "seed", lambda: run(seed=-1)),
         (ValueError, "reach", lambda: run(reach=-1.0)),
+        (ValueError, "reach", lambda: run(reach="long")),
         (ValueError, "no two atoms within", lambda: run(reach=1.0)),
         (ValueError, "too few for", lambda: run(U[:3, :], symmetry=False)),
     ],

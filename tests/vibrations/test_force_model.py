@@ -14,7 +14,7 @@ from caviar_kit.vibrations.force_model import bonds_within, default_reach, force
 from caviar_kit.vibrations.likelihood import likelihood_of
 from caviar_kit.vibrations.patch import patches_of
 from caviar_kit.vibrations.symmetry import lattice_operations
-from tests.vibrations.crystals import CRYSTALS, draw, honeycomb, patch
+from tests.vibrations.crystals import CRYSTALS, draw, honeycomb, made, patch
 
 
 def model_of(crystal, symmetric=True):
@@ -27,7 +27,8 @@ def model_of(crystal, symmetric=True):
 @pytest.mark.parametrize("name", list(CRYSTALS))
 @pytest.mark.parametrize("symmetric", [True, False])
 def test_the_model_holds_the_crystal(name, symmetric):
-    crystal = CRYSTALS[name][0]()
+    """Forces of Tersoff's potential, too, end at the second neighbours."""
+    crystal = made(name)
     model = model_of(crystal, symmetric)
     fractions = np.random.default_rng(0).uniform(-1, 1, (60, 2))
     truth = crystal.dynamical_matrices(2 * np.pi * fractions @ np.linalg.inv(crystal.vectors).T)
