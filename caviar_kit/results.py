@@ -15,6 +15,7 @@ from caviar_kit.vibrations.matching import match_atoms
 from caviar_kit.vibrations.phase import projected_phase
 from caviar_kit.vibrations.shells import neighbour_shells
 from caviar_kit.vibrations.similarity import CorrelationComparison, compare_correlations
+from caviar_kit.vibrations.similarity_intervals import SimilarityIntervals, similarity_intervals
 
 if TYPE_CHECKING:
     from caviar_kit.examples import Example
@@ -80,6 +81,11 @@ class EnsembleResult:
     def comparison(self) -> CorrelationComparison:
         """CSM and LSM per shell against the truth; NaN where the truth has no correlations."""
         return compare_correlations(self.true_greens_tensor, self.greens_tensor, self.true_positions)
+
+    @property
+    def comparison_intervals(self) -> SimilarityIntervals:
+        """`comparison` with 95 % intervals over the states, and what a perfect fit would give."""
+        return similarity_intervals(self.true_greens_tensor, self.displacements, self.true_positions)
 
     def summary(self) -> dict[str, Any]:
         """Figures for a report, JSON-ready.

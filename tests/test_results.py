@@ -41,6 +41,13 @@ def test_summary_is_json_and_agrees_with_the_tensor():
     assert 0.5 < summary["nearest_to_self"] < 1  # a common sway nine times each atom's own
 
 
+def test_intervals_hold_the_figures_of_the_comparison():
+    result = ensemble()
+    value, low, high = result.comparison_intervals.of("nearest", "lsm")
+    assert value == pytest.approx(result.comparison["nearest"].lsm)
+    assert low < value < high
+
+
 def test_atoms_at_rest_give_no_number_where_there_is_none():
     result = ensemble(sway=0.0)
     still = ck.EnsembleResult(
