@@ -104,6 +104,9 @@ def compare_correlations(
     the 1/N that makes 1 mean equality. Self terms are kept apart, also from "all": they are
     easy to get right and hide failure of the rest.
 
+    The rows of a block depend on the axes, so CSM, LSM and median change a little when image and
+    tensors are turned, except by quarter turns and mirrors; the global ratio does not.
+
     Parameters
     ----------
     reference, measured : array, (atoms, 2, atoms, 2), Å²
