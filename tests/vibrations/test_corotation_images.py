@@ -82,9 +82,7 @@ def test_peaks_of_the_spectra_turn_with_the_crystal(motion: Motion):
     halves = 0.1 * np.array([[1.0, 1.0, 0.5, 0.5]])
 
     def peaks(atoms: np.ndarray) -> tuple[np.ndarray, ck.vibrations.DepthSpectrum]:
-        noise = np.random.default_rng(0).normal(
-            0, 0.003, (1, 4, *SHAPE)
-        )  # without it the window's tails count
+        noise = np.random.default_rng(0).normal(0, 0.003, (1, 4, *SHAPE))  # above the window's tails
         obj = as_object(halves[..., None, None] * bells(atoms) + noise)
         found = ck.information_limit(obj, PIXEL)
         strong = found.peaks[np.linalg.norm(found.peaks, axis=1) < 0.9]
