@@ -10,7 +10,7 @@ from scipy.spatial.distance import cdist
 
 import caviar_kit as ck
 from tests.vibrations import structures as st
-from tests.vibrations.scenes import CENTRE, PIXEL, SHAPE, Motion, bells, motions, quarter_motions
+from tests.vibrations.scenes import CENTRE, PIXEL, SHAPE, Motion, bells, motions
 
 few = settings(max_examples=5, deadline=None, derandomize=True)
 
@@ -85,7 +85,7 @@ def test_peaks_of_the_spectra_turn_with_the_crystal(motion: Motion):
         noise = np.random.default_rng(0).normal(0, 0.003, (1, 4, *SHAPE))  # above the window's tails
         obj = as_object(halves[..., None, None] * bells(atoms) + noise)
         found = ck.information_limit(obj, PIXEL)
-        strong = found.peaks[np.linalg.norm(found.peaks, axis=1) < 0.9]
+        strong = found.peaks[np.linalg.norm(found.peaks, axis=1) < 0.86]
         return strong, ck.depth_spectrum(obj, PIXEL, 3.0)
 
     (plain, depth), (turned, other) = peaks(wide), peaks(motion.points(wide))
@@ -123,16 +123,6 @@ def test_spectra_and_ring_correlation_turn_with_the_image(quarters, mirror, offs
     )
     for name in ("frequency", "correlation", "threshold"):
         np.testing.assert_allclose(getattr(same, name), getattr(ring, name), atol=1e-9)
-
-
-@few
-@given(motion=quarter_motions(0.0))
-def test_images_on_turned_grids_give_exactly_turned_positions(motion: Motion):
-    """A quarter turn maps pixels onto pixels: nothing but rounding may be left."""
-    true = motion.points(SILICON)
-    images = [bells(SILICON), bells(true)]
-    found = [ck.find_atoms(image, PIXEL) for image in images]
-    assert cdist(motion.points(found[0]), found[1]).min(axis=1).max() < 0.01
 
 
 @few
