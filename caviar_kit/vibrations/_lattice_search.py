@@ -135,9 +135,10 @@ def reduced(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if short @ short > (long @ long) * (1 + 1e-12):
             matrix = matrix[::-1]
             continue
-        times = int(np.round(short @ long / (short @ short)))
-        if times == 0:
+        share = short @ long / (short @ short)
+        if abs(share) <= 0.5 + 1e-9:  # a centred lattice has exactly a half, and rounding both signs of it
             break
+        times = int(np.round(share))
         matrix = matrix - [[0, 0], [times * matrix[0, 0], times * matrix[0, 1]]]
     return _standard(matrix, vectors)
 

@@ -83,10 +83,11 @@ def fit_lattice(
     """Find the lattice that holds most atoms and give each atom its cell and basis site.
 
     Differences between neighbouring atoms pile up at the lattice vectors; the two shortest ones
-    that carry most atoms, and leave few of their sites empty, start the search. Atoms one vector apart are then joined, all joined
-    groups are fitted with common vectors by least squares with outliers weighted down, and every
-    atom goes to the nearest site. Rotation, uniform strain, missing and extra atoms are borne; where
-    distortions of the scan add up to more than ``tolerance``, atoms are outside.
+    that carry most atoms, and leave few of their sites empty, start the search. Atoms one vector
+    apart are then joined, all joined groups are fitted with common vectors by least squares with
+    outliers weighted down, and every atom goes to the nearest site. Rotation, uniform strain, missing
+    and extra atoms are borne; where distortions of the scan add up to more than ``tolerance``, atoms
+    are outside.
 
     Parameters
     ----------

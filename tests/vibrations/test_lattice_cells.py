@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
 
 import caviar_kit as ck
+from caviar_kit.vibrations._lattice_search import reduced
 from tests.vibrations import structures as st
 
 A, F = 4.594, 0.305  # of rutile
@@ -59,3 +62,18 @@ def test_indistinguishable_sites_share_a_finer_cell_until_their_elements_are_giv
     found = ck.fit_lattice(where, species=["Sr", "Ti"] * len(cells))
     assert len(found.basis) == 2
     np.testing.assert_allclose(np.linalg.norm(found.vectors, axis=1), 3.9)
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(
+    angle=some.floats(0, 360),
+    wide=some.sampled_from([1.0, 2.0, 1.5]),
+    steps=some.integers(-3, 3),
+)
+def test_a_centred_cell_is_reduced_in_finitely_many_steps(angle, wide, steps):
+    """A vector that stands exactly half way: rounding must not send it to and fro."""
+    centred = np.array([[0.0, 1.0], [wide, 0.5]]) @ st.turn(angle)
+    vectors, matrix = reduced(np.array([[1, 0], [steps, 1]]) @ centred)
+    assert abs(round(np.linalg.det(matrix))) == 1
+    lengths = np.linalg.norm(vectors, axis=1)
+    np.testing.assert_allclose(np.sort(lengths), np.sort([1.0, np.hypot(wide, 0.5)]))
