@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from scipy.stats import t as student
 
 from caviar_kit import validation
-from caviar_kit.vibrations.correlations import greens_tensor, states_first
+from caviar_kit.vibrations.correlations import displacements, greens_tensor, states_first
 from caviar_kit.vibrations.shells import SHELLS, neighbour_shells
 from caviar_kit.vibrations.similarity import figures_of, shortest_vector, tensor_as_vectors
 
@@ -21,6 +21,7 @@ __all__ = ["FIGURES", "SimilarityIntervals", "similarity_intervals"]
 FIGURES = ("csm", "lsm", "lsm_global", "lsm_median")
 _RANGES = ((-1.0, 0.0, 0.0, 0.0), (1.0, np.inf, np.inf, np.inf))  # of each figure
 
+_TOGETHER = 3  # states in which two atoms are seen together: one can be left out
 _Figures = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
@@ -120,7 +121,7 @@ def similarity_intervals(
         from a sample they would be wrong beyond the nearest pairs.
     u : array, (states, atoms, 2) or (states, slices, atoms, 2), Å
         Measured displacements, from `displacements`. Slices are correlated one by one and then
-        averaged, as in `greens_tensor`.
+        averaged, as in `greens_tensor`. NaN are left out, pair by pair.
     positions : array, (atoms, 2), Å
         Mean positions of the same atoms, for the shells.
     shell_edges, floor
@@ -144,8 +145,8 @@ def similarity_intervals(
     Raises
     ------
     TypeError, ValueError
-        If shapes disagree, values are not finite, an argument is out of range, or there are too few
-        units (3 states, 2 slices).
+        If shapes disagree, values are infinite, atoms are NaN in too many states, an argument is out
+        of range, or there are too few units (3 states, 2 slices).
 
     Notes
     -----
@@ -195,30 +196,35 @@ def _states(name: str, value: ArrayLike, atoms: int) -> np.ndarray:
     array = states_first(name, value)
     if array.shape[-2] != atoms:
         raise ValueError(f"{name} must hold the {atoms} atoms of positions, got {array.shape[-2]}")
-    greens_tensor(array)  # refuses positions and lost atoms, and says what to do
-    array = array - array.mean(axis=0)
-    return array[:, None] if array.ndim == 3 else array
+    greens_tensor(array, missing="pairwise")  # refuses positions
+    array = array[:, None] if array.ndim == 3 else array
+    seen = ~np.isnan(array).any(axis=(1, 3))  # (states, atoms)
+    together = seen.T.astype(int) @ seen
+    few = np.flatnonzero((together < _TOGETHER).sum(axis=1) > atoms // 2)
+    few = few if few.size else np.flatnonzero((together < _TOGETHER).any(axis=1))
+    if few.size and len(array) >= _TOGETHER:
+        raise ValueError(
+            f"{name}: atoms {few[:20].tolist()} are NaN in too many states; every two atoms must be seen "
+            f"together in {_TOGETHER} states, leave these out"
+        )
+    return displacements(array, missing="state")
 
 
 def _vectors(u: np.ndarray) -> np.ndarray:
     """G as vectors (i, j, α, 2), Å²."""
-    return greens_tensor(u).transpose(0, 2, 1, 3)
+    return greens_tensor(u, missing="pairwise").transpose(0, 2, 1, 3)
 
 
 def _without_each(u: np.ndarray, over: str) -> Iterator[np.ndarray]:
     """G as vectors without one state or slice after the other, on the scale of all states."""
-    states, slices, atoms = u.shape[:3]
+    states, slices = u.shape[:2]
     if over == "slices":
         for k in range(slices if slices > 1 else 0):
             yield _vectors(np.delete(u, k, axis=1))
         return
-    rows = u.reshape(states, slices, 2 * atoms)
-    total = np.einsum("nsi,nsj->ij", rows, rows)
-    # without state n the mean moves too: Σ (u - ū)(u - ū)ᵀ falls by N/(N-1) uuᵀ, its expectation by 1/(N-1)
-    scale = (states - 1) / ((states - 2) * states * slices) if states > 2 else math.nan
-    for row in rows if states > 2 else ():
-        less = scale * (total - row.T @ row * states / (states - 1))
-        yield less.reshape(atoms, 2, atoms, 2).transpose(0, 2, 1, 3)
+    for n in range(states if states > 2 else 0):
+        rest = displacements(np.delete(u, n, axis=0), missing="state")  # the mean moves too
+        yield _vectors(rest) * (states - 1) ** 2 / (states * (states - 2))
 
 
 def _jackknife(left_out: list[np.ndarray], over: str) -> tuple[np.ndarray, int]:

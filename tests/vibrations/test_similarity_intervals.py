@@ -112,6 +112,17 @@ def test_values_and_jackknife_are_those_of_the_plain_functions(slices):
         np.testing.assert_allclose(by_slice.standard_error, np.sqrt((slices - 1) * parts.var(axis=0)))
 
 
+def test_lost_positions_are_left_out_pair_by_pair():
+    u = draw(5, states=20)[:, 0]
+    u[3, 5] = u[7, 5] = u[7, 9] = np.nan
+    found, whole = (similarity_intervals(TRUE, x, WHERE, draws=0) for x in (u, draw(5, states=20)))
+    tensor = ck.greens_tensor(ck.displacements(u, missing="state"), missing="pairwise")
+    table = ck.compare_correlations(TRUE, tensor, WHERE)
+    assert found.of("nearest")[0] == pytest.approx(table["nearest"].csm)
+    np.testing.assert_allclose(found.standard_error[:3], whole.standard_error[:3], rtol=0.3)
+    assert not np.array_equal(found.standard_error, whole.standard_error)
+
+
 @settings(max_examples=10, deadline=None, derandomize=True)
 @given(
     quarters=some.integers(0, 3),
@@ -148,6 +159,8 @@ def test_reads_like_a_table_and_keeps_to_json():
 
 
 U = draw(0)[:, 0]
+LOST = U.copy()
+LOST[2:, 4] = np.nan
 
 
 @pytest.mark.parametrize(
@@ -157,7 +170,8 @@ U = draw(0)[:, 0]
         (ValueError, "reference must hold the", lambda: similarity_intervals(U[:, :3], U, WHERE)),
         (ValueError, "u must hold the", lambda: similarity_intervals(TRUE, U[:, :3], WHERE)),
         (ValueError, "so these are positions", lambda: similarity_intervals(TRUE, U + WHERE, WHERE)),
-        (ValueError, "u is NaN for", lambda: similarity_intervals(TRUE, U * np.nan, WHERE)),
+        (ValueError, "u: atoms .0, 1", lambda: similarity_intervals(TRUE, U * np.nan, WHERE)),
+        (ValueError, r"u: atoms \[4\] are NaN in too many", lambda: similarity_intervals(TRUE, LOST, WHERE)),
         (ValueError, "over must be one of", lambda: similarity_intervals(TRUE, U, WHERE, over="atoms")),
         (ValueError, "over must be 'states'", lambda: similarity_intervals(U, draw(0), WHERE, over="slices")),
         (ValueError, "at least 3 states", lambda: similarity_intervals(TRUE, U[:2], WHERE)),
