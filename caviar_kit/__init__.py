@@ -41,6 +41,7 @@ _EXPORTS = {
     "pair_intervals": "caviar_kit.vibrations.intervals",
     "shell_intervals": "caviar_kit.vibrations.intervals",
     "tensor_intervals": "caviar_kit.vibrations.intervals",
+    "similarity_intervals": "caviar_kit.vibrations.similarity_intervals",
     "Lattice": "caviar_kit.vibrations.lattice",
     "fit_lattice": "caviar_kit.vibrations.lattice",
     "average_equivalent_pairs": "caviar_kit.vibrations.pairs",
@@ -83,6 +84,7 @@ if TYPE_CHECKING:
     from caviar_kit.vibrations.power_spectrum import power_spectrum
     from caviar_kit.vibrations.ring_correlation import fourier_ring_correlation, state_halves
     from caviar_kit.vibrations.similarity import compare_correlations
+    from caviar_kit.vibrations.similarity_intervals import similarity_intervals
 
 __all__ = [
     "AtomicDisplacements",
@@ -118,6 +120,7 @@ __all__ = [
     "read",
     "rotate_axes",
     "shell_intervals",
+    "similarity_intervals",
     "simulation",
     "state_halves",
     "subtract_offset",

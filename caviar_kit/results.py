@@ -15,6 +15,7 @@ from caviar_kit.vibrations.matching import match_atoms
 from caviar_kit.vibrations.phase import projected_phase
 from caviar_kit.vibrations.shells import neighbour_shells
 from caviar_kit.vibrations.similarity import CorrelationComparison, compare_correlations
+from caviar_kit.vibrations.similarity_intervals import SimilarityIntervals, similarity_intervals
 
 if TYPE_CHECKING:
     from caviar_kit.examples import Example
@@ -81,6 +82,11 @@ class EnsembleResult:
         """CSM and LSM per shell against the truth; NaN where the truth has no correlations."""
         return compare_correlations(self.true_greens_tensor, self.greens_tensor, self.true_positions)
 
+    @property
+    def comparison_intervals(self) -> SimilarityIntervals:
+        """`comparison` with 95 % intervals over the states, and what a perfect fit would give."""
+        return similarity_intervals(self.true_greens_tensor, self.displacements, self.true_positions)
+
     def summary(self) -> dict[str, Any]:
         """Figures for a report, JSON-ready.
 
@@ -130,7 +136,8 @@ def measure(
 ) -> EnsembleResult:
     """Find the columns in a reconstruction of an example, follow them through the states.
 
-    Columns are found in the mean phase without knowledge of the truth and then matched to it.
+    Columns are found in the mean phase without knowledge of the truth and then matched to it. Those that are
+    lost in some state are left out; `track_atoms` warns of them.
 
     Parameters
     ----------
@@ -144,7 +151,7 @@ def measure(
     Raises
     ------
     ValueError
-        If no column of the truth is found.
+        If no column of the truth is found, or none can be followed through all states.
     """
     sampling = np.array(ptychography.sampling)
     scanned = ptychography.scan_positions_angstrom
@@ -154,12 +161,17 @@ def measure(
     known = example.ground_truth.positions + scanned[0] - first * sampling
     found = find_atoms(phases.mean(axis=0), tuple(sampling))
     found_index, known_index = match_atoms(found, known)
+    tracked = track_atoms(phases, found[found_index], tuple(sampling))
+    followed = ~np.isnan(tracked).any(axis=(0, 2))
+    if not followed.any():
+        raise ValueError("ptychography: no column could be followed through all states")
+    tracked, known_index = tracked[:, followed], known_index[followed]
     return EnsembleResult(
         name=example.name,
         preset=example.preset,
         phases=phases.astype(np.float32),
         sampling=sampling,
-        tracked=track_atoms(phases, found[found_index], tuple(sampling)),
+        tracked=tracked,
         true_positions=known[known_index],
         true_greens_tensor=example.ground_truth.greens_tensor[known_index][:, :, known_index],
         loss=np.array(ptychography.error_iterations),

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import fields
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -41,6 +42,13 @@ def test_summary_is_json_and_agrees_with_the_tensor():
     assert 0.5 < summary["nearest_to_self"] < 1  # a common sway nine times each atom's own
 
 
+def test_intervals_hold_the_figures_of_the_comparison():
+    result = ensemble()
+    value, low, high = result.comparison_intervals.of("nearest", "lsm")
+    assert value == pytest.approx(result.comparison["nearest"].lsm)
+    assert low < value < high
+
+
 def test_atoms_at_rest_give_no_number_where_there_is_none():
     result = ensemble(sway=0.0)
     still = ck.EnsembleResult(
@@ -51,6 +59,27 @@ def test_atoms_at_rest_give_no_number_where_there_is_none():
     assert summary["nearest_to_self"] is None
     assert summary["shells"]["nearest"]["csm"] is None
     json.dumps(summary, allow_nan=False)
+
+
+def test_columns_lost_in_a_state_are_left_out():
+    result = ensemble(rows=4)
+    phases = np.pad(result.phases.astype(float), ((0, 0), (0, 20), (0, 20)))
+    ptycho = SimpleNamespace(
+        object=np.exp(0.5j * phases[:, None]),
+        sampling=tuple(result.sampling),
+        scan_positions_angstrom=np.array([[1.0, 1.0], [8.0, 8.0]]),
+        error_iterations=[1e-6],
+    )
+    truth = SimpleNamespace(positions=result.true_positions - 1.0, greens_tensor=result.true_greens_tensor)
+    example = SimpleNamespace(name="made", preset="quick", ground_truth=truth)
+    whole = ck.measure(ptycho, example)
+    y, x = np.rint(result.true_positions[5] / result.sampling).astype(int)
+    ptycho.object[2, 0, y - 5 : y + 6, x - 5 : x + 6] = np.exp(0.05j * np.arange(11))  # a slope, no atom
+    with pytest.warns(UserWarning, match="lost 1 of"):
+        part = ck.measure(ptycho, example)
+    assert len(part.positions) == len(whole.positions) - 1
+    assert np.isfinite(part.tracked).all()
+    assert part.summary()["shells"]["nearest"]["csm"] > 0.9
 
 
 def test_measure_finds_the_columns_of_a_reconstruction_by_itself():

@@ -36,6 +36,7 @@ from caviar_kit.vibrations.refinement import FLAGS as TRACKING_FLAGS
 from caviar_kit.vibrations.ring_correlation import RingCorrelation, fourier_ring_correlation, state_halves
 from caviar_kit.vibrations.shells import NeighbourShells, neighbour_shells
 from caviar_kit.vibrations.similarity import CorrelationComparison, ShellSimilarity, compare_correlations
+from caviar_kit.vibrations.similarity_intervals import SimilarityIntervals, similarity_intervals
 from caviar_kit.vibrations.symmetry import LatticeOperation, lattice_operations
 
 __all__ = [
@@ -56,6 +57,7 @@ __all__ = [
     "RingCorrelation",
     "ShellIntervals",
     "ShellSimilarity",
+    "SimilarityIntervals",
     "TRACKING_FLAGS",
     "TensorIntervals",
     "average_equivalent_pairs",
@@ -85,6 +87,7 @@ __all__ = [
     "projected_phase",
     "rotate_axes",
     "shell_intervals",
+    "similarity_intervals",
     "state_halves",
     "subtract_offset",
     "tensor_intervals",

@@ -59,11 +59,14 @@ def spacing_of(positions: np.ndarray) -> float:
         return 0.0
 
 
-def find_vectors(neighbours: Neighbours, spacing: float) -> np.ndarray | None:
-    """Reduced primitive vectors of the lattice that holds most atoms, rows [Å]; None if there is none."""
+def find_vectors(neighbours: Neighbours, spacing: float) -> list[np.ndarray]:
+    """Reduced vectors, rows [Å], of the lattice that holds most atoms and of finer ones that contain it.
+
+    The finest first; none if there is no lattice.
+    """
     translations = _translations(neighbours, _REACH * spacing)
     if len(translations) < 2:
-        return None
+        return []
     rows = np.array([_in_a_row(neighbours, t) for t in translations], np.float32)
     possible = _room(neighbours.positions, translations, neighbours.tolerance).astype(np.float32)
     first, second = np.triu_indices(len(translations), 1)
@@ -73,7 +76,7 @@ def find_vectors(neighbours: Neighbours, spacing: float) -> np.ndarray | None:
     room = (possible @ possible.T)[first, second]
     usable = (area > 0.25 * lengths[first] * lengths[second]) & (count >= 3)
     if not usable.any():
-        return None
+        return []
     # a few pairs at the rim of a small field must not beat the crowd
     crowd = np.sqrt(np.minimum(count / count[usable].max(), 0.5))
     score = np.where(usable, crowd * count / np.maximum(room, 1), 0)
@@ -81,8 +84,12 @@ def find_vectors(neighbours: Neighbours, spacing: float) -> np.ndarray | None:
     best = int(score.argmax())
     good = np.flatnonzero(score >= _SHARE * score[best])
     finer = good[_contain(pairs[good], pairs[best], 2 * neighbours.tolerance)]
-    finer = finer[area[finer] <= 1.1 * area[finer].min()]
-    return reduced(pairs[finer[score[finer].argmax()]])[0]
+    found = []
+    while len(finer):
+        same = area[finer] <= 1.1 * area[finer].min()
+        found.append(reduced(pairs[finer[same][score[finer[same]].argmax()]])[0])
+        finer = finer[~same & (area[finer] <= 1.1 * area[best])]
+    return found
 
 
 def _in_a_row(neighbours: Neighbours, translation: np.ndarray) -> np.ndarray:
@@ -128,9 +135,10 @@ def reduced(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if short @ short > (long @ long) * (1 + 1e-12):
             matrix = matrix[::-1]
             continue
-        times = int(np.round(short @ long / (short @ short)))
-        if times == 0:
+        share = short @ long / (short @ short)
+        if abs(share) <= 0.5 + 1e-9:  # a centred lattice has exactly a half, and rounding both signs of it
             break
+        times = int(np.round(share))
         matrix = matrix - [[0, 0], [times * matrix[0, 0], times * matrix[0, 1]]]
     return _standard(matrix, vectors)
 

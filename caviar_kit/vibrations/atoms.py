@@ -19,6 +19,7 @@ from caviar_kit.vibrations.refinement import FLAGS, inside, refine
 __all__ = ["find_atoms", "projected_phase", "track_atoms"]
 
 _NAMED_AT_MOST = 8
+_ABOVE_NOISE = 6.0  # standard deviations: about one false atom in 400 Å² of noise alone, none among atoms
 
 
 def find_atoms(
@@ -47,7 +48,8 @@ def find_atoms(
         Of two maxima closer than this only the higher is kept.
     threshold : float, between 0 and 1
         Lowest height above the valleys, in units of a typical atom's height. Lower it for a light
-        element beside a heavy one; noise then needs to be low.
+        element beside a heavy one; noise then needs to be low. Nothing lower than 6 times the white
+        noise of the smoothed image counts, whatever the threshold.
     smoothing : float, Å
         Standard deviation of the Gaussian that suppresses noise before the search.
     border : float, Å
@@ -88,7 +90,8 @@ def find_atoms(
     peaks = _maxima(height, pixel, min_distance)
     strength = height[tuple(peaks.T)]
     # A typical height, weighted by height itself: thousands of noise maxima in the vacuum weigh little.
-    keep = strength >= threshold * _weighted_median(strength, strength) if strength.size else strength > 0
+    typical = _weighted_median(strength, strength) if strength.size else 0.0
+    keep = strength > max(threshold * typical, _ABOVE_NOISE * _noise(phase, smoothing / pixel))
     start = peaks[keep] * pixel
     start = start[inside(start, phase.shape, pixel, radius)]
     if len(start):
@@ -255,6 +258,22 @@ def _height_above_valleys(phase: np.ndarray, pixel: np.ndarray, smoothing: float
     """
     smooth = ndimage.gaussian_filter(phase, smoothing / pixel, mode="nearest")
     return smooth - ndimage.grey_opening(smooth, footprint=_footprint(pixel, reach), mode="nearest")
+
+
+def _noise(phase: np.ndarray, smoothing: np.ndarray) -> float:
+    """Standard deviation of the image's white noise after smoothing (pixels), robustly.
+
+    A mask that no smooth image answers to: Immerkær (1996), doi:10.1006/cviu.1996.0060; the median, not the
+    mean, because atoms are not quite smooth.
+    """
+    mask = np.outer([1, -2, 1], [1, -2, 1])  # answers to noise of 1 with 6
+    answer = np.abs(ndimage.convolve(phase, mask, mode="nearest"))
+    kept = 1.0
+    for width in smoothing:
+        point = np.zeros(2 * int(4 * width + 1) + 1)
+        point[len(point) // 2] = 1.0
+        kept *= float(np.linalg.norm(ndimage.gaussian_filter1d(point, width))) if width > 0 else 1.0
+    return kept * 1.4826 * float(np.median(answer)) / 6
 
 
 def _maxima(height: np.ndarray, pixel: np.ndarray, min_distance: float) -> np.ndarray:

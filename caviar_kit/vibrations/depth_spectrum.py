@@ -24,11 +24,11 @@ class DepthSpectrum:
 
     Attributes
     ----------
-    power : array, (slices // 2 + 1, y, x)
+    power : array, (slices, y, x)
         For k_z from 0 up, both signs added [rad² Å³]; in the plane the zero frequency is at pixel
         (N // 2, M // 2).
-    k_z : array, (slices // 2 + 1,)
-        [1/Å].
+    k_z : array, (slices,)
+        [1/Å], in steps of 1 / (2 · thickness of all slices).
     step : array, (2,)
         Frequency step in the plane, y and x [1/Å].
     peaks : bool array, like ``power``
@@ -45,11 +45,16 @@ class DepthSpectrum:
 
     @property
     def limit(self) -> float:
-        """Largest k_z [1/Å] up to which, without a gap, there are significant peaks; NaN without any."""
+        """Largest k_z [1/Å] with significant peaks before two k_z in a row have none; NaN without any.
+
+        One k_z may lack them: a step in the middle of the specimen has only every other one.
+        """
         found = self.peaks.any(axis=(1, 2))
         if not found[0]:
             return math.nan
-        return float(self.k_z[np.argmin(found) - 1 if not found.all() else -1])
+        here = found | np.append(found[1:], False)
+        end = len(found) if here.all() else int(np.argmin(here))
+        return float(self.k_z[np.flatnonzero(found[:end])[-1]])
 
     @property
     def depth_angstrom(self) -> float:
@@ -78,9 +83,10 @@ def depth_spectrum(
     """Power spectrum of the phase in three dimensions, averaged over the states.
 
     A crystal that is the same in all slices has power at k_z = 0 only, so peaks at k_z > 0 need
-    something that changes with depth: two lattices one above the other, a tilt, atoms of single slices. The
-    slices are taken as periodic along the beam, the step between last and first included; in the plane there
-    is a Hann window.
+    something that changes with depth: two lattices one above the other, a tilt, atoms of single slices.
+    Along the beam the specimen is continued by its mirror image (a cosine transform): continued
+    periodically, the step from the last slice to the first would show modulations as fine as the slices
+    whatever the resolution. In the plane there is a Hann window.
 
     Parameters
     ----------
@@ -119,25 +125,17 @@ def depth_spectrum(
             state
             - np.average(state, axis=(1, 2), weights=np.broadcast_to(window, state.shape))[:, None, None]
         )
-        power += np.abs(scipy.fft.fftn(centred * window)) ** 2
-    power *= pixel.prod() * thickness / (states * slices * np.sum(window**2))
-    folded = np.fft.fftshift(_fold(power), axes=(1, 2))
-    step = 1 / (np.array(folded.shape[1:]) * pixel)
-    plane = PowerSpectrum(folded[0], step)
+        along = scipy.fft.dct(centred * window, axis=0, norm="ortho")
+        power += np.abs(scipy.fft.fft2(along)) ** 2
+    power *= pixel.prod() * 2 * thickness / (states * np.sum(window**2))
+    power = np.fft.fftshift(power, axes=(1, 2))
+    step = 1 / (np.array(power.shape[1:]) * pixel)
+    plane = PowerSpectrum(power[0], step)
     rings, last = plane.rings(), int(plane.nyquist / step.max())
     return DepthSpectrum(
-        power=folded,
-        k_z=np.arange(len(folded)) / (slices * thickness),
+        power=power,
+        k_z=np.arange(slices) / (2 * slices * thickness),
         step=step,
-        peaks=np.array([significant_peaks(p, rings, last, chance) for p in folded]),
+        peaks=np.array([significant_peaks(p, rings, last, chance) for p in power]),
         false_alarm=chance,
     )
-
-
-def _fold(power: np.ndarray) -> np.ndarray:
-    """Add the power at -k_z to that at k_z: (k_z, y, x) → (k_z // 2 + 1, y, x)."""
-    count = len(power)
-    folded = power[: count // 2 + 1].copy()
-    positive = (count - 1) // 2
-    folded[1 : positive + 1] += power[count - 1 : count - 1 - positive : -1]
-    return folded

@@ -27,6 +27,7 @@ __all__ = ["Lattice", "fit_lattice"]
 _SEARCH = 0.13  # of √(area per atom): half the width of a pile of equal differences
 _TOLERANCE = 0.2  # of the shortest distance between sites
 _FEWEST = 6
+_FILLED = 0.8  # share of sites taken; below it a coarser lattice is tried
 _ROUNDS = 12
 
 
@@ -82,10 +83,11 @@ def fit_lattice(
     """Find the lattice that holds most atoms and give each atom its cell and basis site.
 
     Differences between neighbouring atoms pile up at the lattice vectors; the two shortest ones
-    that carry most atoms start the search. Atoms one vector apart are then joined, all joined
-    groups are fitted with common vectors by least squares with outliers weighted down, and every
-    atom goes to the nearest site. Rotation, uniform strain, missing and extra atoms are borne; where
-    distortions of the scan add up to more than ``tolerance``, atoms are outside.
+    that carry most atoms, and leave few of their sites empty, start the search. Atoms one vector
+    apart are then joined, all joined groups are fitted with common vectors by least squares with
+    outliers weighted down, and every atom goes to the nearest site. Rotation, uniform strain, missing
+    and extra atoms are borne; where distortions of the scan add up to more than ``tolerance``, atoms
+    are outside.
 
     Parameters
     ----------
@@ -152,10 +154,9 @@ def fit_lattice(
 
 def _start(neighbours: Neighbours, spacing: float, vectors: np.ndarray | None, wanted: int | None) -> Fit:
     if vectors is None:
-        found = find_vectors(neighbours, spacing)
+        fit = _best_filled(neighbours, find_vectors(neighbours, spacing))
     else:
-        found = refined_vectors(neighbours, vectors)
-    fit = None if found is None else first_fit(neighbours, found, None)
+        fit = first_fit(neighbours, refined_vectors(neighbours, vectors), None)
     if fit is None:
         raise ValueError(
             f"positions: no lattice found among {len(neighbours.positions)} atoms; more atoms, rough "
@@ -169,6 +170,26 @@ def _start(neighbours: Neighbours, spacing: float, vectors: np.ndarray | None, w
     if other is None:
         raise ValueError(f"sites={wanted} does not agree with the {len(fit.basis)} sites found in the cell")
     return other
+
+
+def _best_filled(neighbours: Neighbours, candidates: list[np.ndarray]) -> Fit | None:
+    """The first candidate whose sites are taken, or a coarser one that holds no fewer atoms.
+
+    One of two grains fills its finer lattice; a cell of several sites leaves most sites of a finer one empty.
+    """
+    best, filled, held = None, 0.0, 0
+    for vectors in candidates:
+        fit = first_fit(neighbours, vectors, None)
+        if fit is None:
+            continue
+        cells, sites, _ = assign(fit, neighbours, _TOLERANCE * site_spacing(fit))
+        share = typical_share(occupied_share(fit, neighbours.positions, cells, sites), sites)
+        inside = int((sites >= 0).sum())
+        if best is None or (share * _FILLED > filled and inside >= held):
+            best, filled, held = fit, share, inside
+        if filled >= _FILLED:
+            break
+    return best
 
 
 def _settled(

@@ -19,6 +19,8 @@ from caviar_kit.vibrations._inputs import positions_2d
 
 __all__ = ["correlation_offset", "subtract_offset"]
 
+_SAME_ANGSTROM = 1e-6  # equal distances of a crystal, which rounding must not part
+
 
 def correlation_offset(
     G: ArrayLike, positions: ArrayLike | None = None, *, fraction: float = 0.25
@@ -33,8 +35,9 @@ def correlation_offset(
         From `greens_tensor`.
     positions : array, (atoms, 2), Å, optional
         Mean positions, y then x. With them, the offset is the mean of G[i, a, j, a] over the farthest
-        ``fraction`` of all pairs i ≠ j; without them, it is that quantile of these elements, as distant pairs
-        have the smaller ones. Noise then makes the estimate too low.
+        ``fraction`` of all pairs i ≠ j, and those that are as far as the nearest of these; without them, it
+        is that quantile of these elements, as distant pairs have the smaller ones. Noise then makes the
+        estimate too low.
     fraction : float
         Part of the pairs taken for distant, above 0 and at most 1.
 
@@ -66,8 +69,9 @@ def correlation_offset(
     places = positions_2d(positions)
     if len(places) != len(tensor):
         raise ValueError(f"positions must hold the {len(tensor)} atoms of G, got {len(places)}")
-    farthest = np.argsort(-pdist(places), kind="stable")  # pdist lists pairs as triu_indices does
-    return shared[farthest[: math.ceil(fraction * len(shared))]].mean(axis=0)
+    distances = pdist(places)  # lists pairs as triu_indices does
+    nearest = np.sort(distances)[-math.ceil(fraction * len(shared))]
+    return shared[distances > nearest - _SAME_ANGSTROM].mean(axis=0)
 
 
 def subtract_offset(

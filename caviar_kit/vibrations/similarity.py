@@ -104,6 +104,9 @@ def compare_correlations(
     the 1/N that makes 1 mean equality. Self terms are kept apart, also from "all": they are
     easy to get right and hide failure of the rest.
 
+    The rows of a block depend on the axes, so CSM, LSM and median change a little when image and
+    tensors are turned, except by quarter turns and mirrors; the global ratio does not.
+
     Parameters
     ----------
     reference, measured : array, (atoms, 2, atoms, 2), Å²
@@ -116,6 +119,10 @@ def compare_correlations(
     floor : float
         Vectors whose reference is no longer than this fraction of the mean reference self
         vector are left out of CSM, LSM and median (and counted): their directions are noise.
+
+    See Also
+    --------
+    caviar_kit.similarity_intervals : the same figures with error bars.
 
     Returns
     -------
@@ -131,15 +138,29 @@ def compare_correlations(
     """
     shells = neighbour_shells(positions, shell_edges)
     atoms = len(shells.distances)
-    true = _tensor("reference", reference, atoms)
-    found = _tensor("measured", measured, atoms)
-    floor = validation.number("floor", floor, minimum=0, maximum=1)
-    shortest = floor * float(np.linalg.norm(true[np.eye(atoms, dtype=bool)], axis=-1).mean())
+    true = tensor_as_vectors("reference", reference, atoms)
+    found = tensor_as_vectors("measured", measured, atoms)
+    shortest = shortest_vector(true, validation.number("floor", floor, minimum=0, maximum=1))
     result = {name: _shell(true, found, shells.mask(name), shortest) for name in SHELLS}
     return CorrelationComparison(result, shells.edges_angstrom, shortest)
 
 
-def _tensor(name: str, value: ArrayLike, atoms: int) -> np.ndarray:
+def _shell(true: np.ndarray, found: np.ndarray, mask: np.ndarray, shortest: float) -> ShellSimilarity:
+    kept = np.linalg.norm(true[mask], axis=-1) > shortest
+    csm, lsm, lsm_global, lsm_median = figures_of(true, found, mask, shortest)
+    vectors = int(kept.sum())
+    return ShellSimilarity(
+        csm,
+        lsm,
+        lsm_global,
+        lsm_median,
+        pairs=int(mask.sum()),
+        vectors=vectors,
+        excluded=kept.size - vectors,
+    )
+
+
+def tensor_as_vectors(name: str, value: ArrayLike, atoms: int) -> np.ndarray:
     """Return G as vectors, float64 (i, j, α, 2)."""
     array = validation.as_array(name, value).astype(np.float64)
     if array.shape != (atoms, 2, atoms, 2):
@@ -149,23 +170,27 @@ def _tensor(name: str, value: ArrayLike, atoms: int) -> np.ndarray:
     return array.transpose(0, 2, 1, 3)
 
 
-def _shell(true: np.ndarray, found: np.ndarray, mask: np.ndarray, shortest: float) -> ShellSimilarity:
+def shortest_vector(true: np.ndarray, floor: float) -> float:
+    """Length [Å²] up to which reference vectors (i, j, α, 2) are left out."""
+    own = true[np.eye(len(true), dtype=bool)]
+    return floor * float(np.linalg.norm(own, axis=-1).mean())
+
+
+def figures_of(
+    true: np.ndarray, found: np.ndarray, mask: np.ndarray, shortest: float
+) -> tuple[float, float, float, float]:
+    """CSM, LSM, global and median ratio of the pairs in ``mask``; all NaN if no vector is left."""
     v_true, v_found = true[mask].reshape(-1, 2), found[mask].reshape(-1, 2)
     length_true, length_found = np.linalg.norm(v_true, axis=1), np.linalg.norm(v_found, axis=1)
     kept = length_true > shortest
-    pairs, vectors = int(mask.sum()), int(kept.sum())
-    if vectors == 0:
-        nan = math.nan
-        return ShellSimilarity(nan, nan, nan, nan, pairs=pairs, vectors=0, excluded=len(kept))
+    if not kept.any():
+        return math.nan, math.nan, math.nan, math.nan
     ratio = length_found[kept] / length_true[kept]
     unit_true = v_true[kept] / length_true[kept, None]
     unit_found = v_found[kept] / np.where(length_found[kept] > 0, length_found[kept], 1)[:, None]
-    return ShellSimilarity(
-        csm=float((unit_true * unit_found).sum(axis=1).mean()),
-        lsm=float(ratio.mean()),
-        lsm_global=float(np.linalg.norm(length_found) / np.linalg.norm(length_true)),
-        lsm_median=float(np.median(ratio)),
-        pairs=pairs,
-        vectors=vectors,
-        excluded=len(kept) - vectors,
+    return (
+        float((unit_true * unit_found).sum(axis=1).mean()),
+        float(ratio.mean()),
+        float(np.linalg.norm(length_found) / np.linalg.norm(length_true)),
+        float(np.median(ratio)),
     )

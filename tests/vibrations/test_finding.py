@@ -92,6 +92,18 @@ def test_edge_of_the_crystal_and_vacuum():
     assert nearest(found, atoms).max() < 0.1
 
 
+@pytest.mark.parametrize("number", [1, 2, 7])
+def test_few_atoms_in_a_wide_vacuum(number):
+    """Thousands of noise maxima must not set the height of a typical atom."""
+    atoms = (SIZE / 2 + st.patch("honeycomb", 3.0))[:number]
+    extra = []
+    for seed in range(8):
+        found = ck.find_atoms(bells(atoms, np.ones(number), 0.15, 0.06, seed), 0.15)
+        assert nearest(atoms, found).max() < 0.1
+        extra.append(len(found) - number)
+    assert np.mean(extra) < 1.5  # of some 150 maxima
+
+
 def test_merged_atoms_are_flagged_in_the_states_where_they_merge():
     atoms = np.array([[5.0, 5.0], [5.0, 6.0], [10.0, 10.0]])
     joined = np.array([[5.0, 5.4], [5.0, 5.6], [10.0, 10.0]])

@@ -85,6 +85,7 @@ def test_distant_pairs_are_found_by_position():
         tensor[i, 1, j, 1] = tensor[j, 1, i, 1] = value
     assert ck.correlation_offset(tensor, places, fraction=1 / 6)[1] == 5.0
     assert ck.correlation_offset(tensor, places, fraction=1 / 2)[1] == 3.0
+    assert ck.correlation_offset(tensor, places, fraction=1 / 3)[1] == 3.0  # two pairs are 9 Å apart
     assert ck.correlation_offset(tensor, places, fraction=1.0)[1] == pytest.approx(109 / 6)
     assert ck.correlation_offset(tensor, places, fraction=1e-9)[0] == 0.0
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
+from scipy.special import erf
 
 from caviar_kit import vibrations as vib
 
@@ -155,26 +156,41 @@ def test_halves_of_the_states_are_even_and_odd():
 
 def test_modulation_along_the_beam_is_found_at_its_frequency():
     z = np.arange(12)[:, None, None]
-    along = np.cos(2 * np.pi * 3 * z / 12)  # three periods in 12 slices of 5 Å
+    along = np.cos(2 * np.pi * 3 * (z + 0.5) / 12)  # three periods in 12 slices of 5 Å
     phase = waves([(1.0, 0.5)], [0.05]) * (1 + along) + noise((2, 12, 96, 96), 0.002)
     spectrum = vib.depth_spectrum(as_object(phase), PIXEL, 5.0)
     found = np.flatnonzero(spectrum.peaks.any(axis=(1, 2)))
-    np.testing.assert_array_equal(found, [0, 3])
-    np.testing.assert_allclose(spectrum.k_z[3], 3 / 60)
-    assert spectrum.limit == 0  # there is a gap at k_z = 1 / 60
+    np.testing.assert_array_equal(found, [0, 6])
+    np.testing.assert_allclose(spectrum.k_z[6], 3 / 60)
+    assert spectrum.limit == 0  # nothing between
+
+
+@pytest.mark.parametrize("slices", [15, 16])
+def test_depth_of_a_step_is_its_own_blur_and_not_the_slices(slices):
+    """The power of a step of Gaussian blur σ falls as exp(-(2πkσ)²) / k²: a sharp one is seen farther."""
+    depth = (np.arange(slices) + 0.5) * 4.0
+    upper, lower = waves([(1.0, 0.5)], [0.05]), waves([(0.5, 1.2)], [0.05])
+    grain = noise((2, slices, 96, 96), 0.01)
+    limits = []
+    for blur in (3.0, 6.0, 12.0):
+        share = ((1 + erf((depth - depth.mean()) / (math.sqrt(2) * blur))) / 2)[:, None, None]
+        spectrum = vib.depth_spectrum(as_object((1 - share) * upper + share * lower + grain), PIXEL, 4.0)
+        limits.append(spectrum.depth_angstrom / blur)
+        assert not spectrum.at_nyquist
+    assert all(2 < limit < 6 for limit in limits)
+    alone = vib.depth_spectrum(as_object(upper + grain), PIXEL, 4.0)
+    assert alone.depth_angstrom == math.inf
 
 
 def test_power_in_three_dimensions_is_the_variance():
     for slices in (6, 7):
         spectrum = vib.depth_spectrum(as_object(noise((3, slices, 64, 64), 0.05)), PIXEL, 4.0)
-        total = spectrum.power.sum() * spectrum.step.prod() / (slices * 4.0)
+        total = spectrum.power.sum() * spectrum.step.prod() * spectrum.k_z[1]
         assert total == pytest.approx(0.05**2, rel=0.03)
 
 
 def two_lattices(blur=7.0, slices=16, thickness=4.0):
     """Upper and lower columns that hand over in the middle, blurred in depth by ``blur`` [Å] rms."""
-    from scipy.special import erf
-
     depth = (np.arange(slices) + 0.5) * thickness
     lower = (1 + erf((depth - 30) / (math.sqrt(2) * blur))) / 2
     y, x = (np.arange(n) * PIXEL for n in (96, 96))
