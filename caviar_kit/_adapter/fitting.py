@@ -55,7 +55,7 @@ class Fitting(Parent):
             num_states=self._num_object_states,
             max_iter=max_iter,
             one_state_iter=one_state_iter if reset else 0,
-            **{**defaults, **settings},
+            **{**defaults, **settings, **({} if reset else {"stochastic_iter": 0})},
         )
         return fit, start
 

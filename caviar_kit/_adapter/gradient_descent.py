@@ -24,7 +24,14 @@ from caviar_kit.multislice.object_model import make_object_model
 
 __all__ = ["GradientDescent"]
 
-_OURS = {"object_type", "seed", "refine", "thermal_rms_angstrom", "thermal_correlation_angstrom"}
+_OURS = {
+    "object_type",
+    "seed",
+    "refine",
+    "thermal_rms_angstrom",
+    "thermal_correlation_angstrom",
+    "warp_slices_together",
+}
 _SET_HERE = {
     *("self", "num_iter", "reset", "progress_bar", "store_iterations", "object_type", "pure_phase_object"),
     *("reconstruction_parameter", "reconstruction_parameter_a", "reconstruction_parameter_b"),
@@ -157,6 +164,7 @@ class GradientDescent(Parent):
                     self.sampling,
                     rms_angstrom=fit.thermal_rms_angstrom,
                     correlation_angstrom=fit.thermal_correlation_angstrom,
+                    slices_together=fit.warp_slices_together,
                     rng=rng,
                 )
                 self._object = model.transmission(unknowns)

@@ -28,6 +28,7 @@ from caviar_kit.multislice.snapshot import Snapshot
 __all__ = ["Snapshot", "run"]
 
 Array = Any
+_SHRINK = 0.1  # of the step, over a stochastic start
 _Outcome = tuple[float, float | None, Array]  # loss, loss of the held-out patterns, vector
 
 
@@ -142,6 +143,7 @@ class _Fit:
                 self.evaluator.model.sampling,
                 rms_angstrom=self.settings.thermal_rms_angstrom,
                 correlation_angstrom=self.settings.thermal_correlation_angstrom,
+                slices_together=self.settings.warp_slices_together,
                 rng=self.rng,
             )
             self.scene = Scene(states, self.scene.probe, self.scene.instrument)
@@ -214,7 +216,8 @@ class _Fit:
 
     def _make_optimizer(self, state: dict[str, Array] | None = None) -> Optimizer:
         settings, objective = self.settings, self.objective
-        if settings.optimizer == "lbfgs":
+        stage = settings.stages[self.stage]
+        if settings.optimizer == "lbfgs" and not stage.stochastic:
             return LBFGS(objective, objective.start, history=settings.history, state=state)
         positions = self.training if objective.positions is None else objective.positions
         return Adam(
@@ -224,6 +227,7 @@ class _Fit:
             batch_size=settings.batch(len(positions)),
             rng=self.rng,
             step_size=settings.step_size,
+            shrink=_SHRINK ** (1 / max(stage.iterations - 1, 1)) if stage.stochastic else 1.0,
             state=state,
         )
 

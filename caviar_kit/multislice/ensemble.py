@@ -74,11 +74,10 @@ def thermal_states(
     *,
     rms_angstrom: float = 0.03,
     correlation_angstrom: float | Sequence[float] = 0.5,
+    slices_together: bool = True,
     rng: np.random.Generator,
 ) -> Array:
     """Copies of a one-state object, warped by thermal displacements, with the mean restored.
-
-    All slices of a state move together, as atoms of one column mostly do.
 
     Parameters
     ----------
@@ -92,6 +91,9 @@ def thermal_states(
         Displacement per axis [Å]; less than the thermal one will do, it only has to tell states apart.
     correlation_angstrom : float or sequence of float
         Smoothness of the displacement field [Å], below a bond length.
+    slices_together : bool
+        Whether all slices of a state move together, as bonded atoms of one column mostly do, or each on
+        its own.
     rng : numpy.random.Generator
         Source of the displacements.
 
@@ -110,12 +112,13 @@ def thermal_states(
     if num_states == 1:
         return mean_object.copy()
     mean = to_numpy(mean_object)[0]
-    fields = displacement_fields(
-        num_states, mean.shape[-2:], sampling, rms_angstrom, correlation_angstrom, rng
-    )
     grid = np.indices(mean.shape[-2:])
     states = np.empty((num_states, *mean.shape), mean.dtype)
     for z, layer in enumerate(mean):  # one slice after the other: in double precision they take much memory
+        if z == 0 or not slices_together:
+            fields = displacement_fields(
+                num_states, layer.shape, sampling, rms_angstrom, correlation_angstrom, rng
+            )
         warped = np.stack([_sample(layer, grid + field) for field in fields])
         states[:, z] = warped + (layer - warped.mean(axis=0))
     return array_module(mean_object).asarray(states)

@@ -176,6 +176,9 @@ class Adam:
         Source of the shuffles.
     step_size : float
         Largest typical change of an unknown per update.
+    shrink : float
+        Factor by which the step shrinks from one epoch to the next, above 0, at most 1. Steps that stay as
+        large as at first keep the noise of the batches.
     decay : (float, float)
         Memory of the running mean and mean square of the gradient.
     epsilon : float
@@ -194,13 +197,15 @@ class Adam:
         batch_size: int = 32,
         rng: np.random.Generator,
         step_size: float = 0.01,
+        shrink: float = 1.0,
         decay: tuple[float, float] = (0.9, 0.99),
         epsilon: float = 1e-2,
         state: dict[str, Array] | None = None,
     ) -> None:
         xp = array_module(start)
         self._objective, self._positions, self._batch_size = objective, np.asarray(positions), batch_size
-        self._rng, self._step_size, self._decay, self._epsilon = rng, step_size, decay, epsilon
+        self._rng, self._decay, self._epsilon = rng, decay, epsilon
+        self._step_size, self._shrink = step_size, shrink
         self._vector, self._update, self._epoch = start.copy(), 0, 0
         self._mean, self._square = xp.zeros_like(start), xp.zeros_like(start)
         if state is not None:
@@ -230,7 +235,7 @@ class Adam:
         self._square += (1 - self._decay[1]) * (gradient**2 - self._square)
         root = xp.sqrt(self._square / (1 - self._decay[1] ** self._update))
         floor = max(self._epsilon * float(root.max()), np.finfo(root.dtype).tiny)  # no 0/0 at rest
-        step = self._step_size / (1 - self._decay[0] ** self._update)
+        step = self._step_size * self._shrink**self._epoch / (1 - self._decay[0] ** self._update)
         self._vector = self._vector - step * self._mean / (root + floor)
 
     @property

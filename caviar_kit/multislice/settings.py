@@ -21,13 +21,15 @@ class Stage:
     Attributes
     ----------
     name : str
-        "object alone", "one state", "thinned scan" or "states".
+        "stochastic start", "object alone", "one state", "thinned scan" or "states".
     states, iterations : int
         States of the object, iterations at most.
     refine : tuple of str
         Unknowns besides the object.
     thinned : bool
         Whether only every other scan position counts.
+    stochastic : bool
+        Whether it is one of Adam with a falling step, whatever the optimiser of the others.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Stage:
     iterations: int
     refine: tuple[str, ...] = ()
     thinned: bool = False
+    stochastic: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,10 @@ class FitSettings:
     one_state_iter : int
         Iterations of the one-state fit before it, each ``num_states`` times cheaper; 0 to go
         on from a given object with ``num_states`` states.
+    stochastic_iter : int
+        Epochs of Adam with ``batch_size`` positions per update that come before all else, with one
+        state and the object alone; the step falls from ``step_size`` to a tenth. In thick crystals 15
+        epochs in small batches do more than 60 iterations of L-BFGS.
     thinned_iter : int
         Iterations of the ensemble fit over every other position, between the two: each costs
         half, and neighbouring patterns share most of what they tell.
@@ -91,6 +98,9 @@ class FitSettings:
     thermal_correlation_angstrom : float or sequence of float
         Random warps that split one state into many, see
         :func:`caviar_kit.multislice.ensemble.thermal_states`.
+    warp_slices_together : bool
+        Whether all slices of a state share a warp, as bonded columns move; False for layers that hardly
+        feel each other.
     seed : int
         Seed of everything random.
 
@@ -103,6 +113,7 @@ class FitSettings:
     num_states: int = 12
     max_iter: int = 100
     one_state_iter: int = 20
+    stochastic_iter: int = 0
     thinned_iter: int = 0
     object_type: str = "phase"
     refine: str | Sequence[str] = ()
@@ -120,6 +131,7 @@ class FitSettings:
     patience: int = 0
     thermal_rms_angstrom: float = 0.03
     thermal_correlation_angstrom: float | Sequence[float] = 0.5
+    warp_slices_together: bool = True
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -129,7 +141,8 @@ class FitSettings:
             validation.integer("batch_size", self.batch_size)
         for name in ("num_states", "history"):
             validation.integer(name, getattr(self, name))
-        for name in ("max_iter", "one_state_iter", "thinned_iter", "refine_after", "patience", "seed"):
+        counts = "max_iter", "one_state_iter", "stochastic_iter", "thinned_iter", "refine_after", "patience"
+        for name in (*counts, "seed"):
             validation.integer(name, getattr(self, name), minimum=0)
         for name in ("step_size", "state_gain"):
             validation.number(name, getattr(self, name), minimum=0, open_minimum=True)
@@ -155,6 +168,8 @@ class FitSettings:
         object.__setattr__(self, "constraints", _constraints(self.constraints))
 
     def _check_warps(self) -> None:
+        if not isinstance(self.warp_slices_together, bool):
+            raise TypeError(f"warp_slices_together must be True or False, got {self.warp_slices_together!r}")
         hint = "atoms vibrate by some 0.05 to 0.15 Å"
         validation.number(
             "thermal_rms_angstrom", self.thermal_rms_angstrom, minimum=0, maximum=1, unit="Å", hint=hint
@@ -189,16 +204,16 @@ class FitSettings:
         single = self.max_iter if self.num_states == 1 else self.one_state_iter
         alone = min(self.refine_after, single - 1) if first and single else 0
         stages = [
+            Stage("stochastic start", 1, self.stochastic_iter, stochastic=True),
             Stage("object alone", 1, alone),
             Stage("one state", 1, single - alone, first),
         ]
-        if self.num_states == 1:
-            return stages if alone else stages[1:]
-        stages += [
-            Stage("thinned scan", self.num_states, self.thinned_iter, refine, thinned=True),
-            Stage("states", self.num_states, self.max_iter, refine),
-        ]
-        return [stage for stage in stages if stage.iterations or stage.name == "states"]
+        if self.num_states > 1:
+            stages += [
+                Stage("thinned scan", self.num_states, self.thinned_iter, refine, thinned=True),
+                Stage("states", self.num_states, self.max_iter, refine),
+            ]
+        return [stage for stage in stages[:-1] if stage.iterations] + stages[-1:]
 
     @property
     def total_iterations(self) -> int:

@@ -14,6 +14,7 @@ LBFGS = FitSettings(num_states=2, one_state_iter=2, thinned_iter=2, max_iter=3, 
 FITS = {
     "lbfgs": LBFGS,
     "adam": replace(LBFGS, optimizer="adam", batch_size=5),
+    "stochastic start": replace(LBFGS, stochastic_iter=2, batch_size=5, warp_slices_together=False),
     "complex": replace(LBFGS, object_type="complex"),
     "probe and positions": replace(LBFGS, refine=("probe", "positions")),
     "aberrations first": replace(LBFGS, refine_first="aberrations"),

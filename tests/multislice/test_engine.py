@@ -20,6 +20,8 @@ from caviar_kit.multislice import (
     run,
 )
 from caviar_kit.multislice.operators import FourierShift, frequency_grid
+from tests.multislice.specimen import Geometry, fit, patterns
+from tests.multislice.specimen import phases as thick_phases
 
 SAMPLING, WAVELENGTH = (0.25, 0.25), 0.0251
 WINDOW, FIELD = (32, 32), (46, 46)
@@ -168,6 +170,15 @@ def test_fitted_probe_improves_on_a_wrong_one():
     assert fitted.loss < 0.2 * kept.loss
     assert 1 - overlap(fitted.probe) < 0.5 * (1 - overlap(wrong))
     assert np.linalg.norm(fitted.probe) == pytest.approx(1, abs=0.01)  # vacuum-like patterns hold its energy
+
+
+def test_a_stochastic_start_halves_the_iterations_in_a_thick_object():
+    thick = Geometry(thicknesses=(6.0,) * 7)
+    ideal = patterns(thick, thick_phases(slices=8))
+    plain = fit(thick, ideal, 30)
+    begun = fit(thick, ideal, 5, stochastic_iter=10, batch_size=4, step_size=0.02)
+    assert [s.stage for s in begun] == ["stochastic start"] * 10 + ["one state"] * 5
+    assert begun[-1].loss < plain[-1].loss
 
 
 def test_stages_and_iterations_are_counted():

@@ -89,6 +89,16 @@ def test_slices_of_a_state_move_together():
     np.testing.assert_allclose(drawn[:, 0], drawn[:, 1])
 
 
+def test_slices_that_are_warped_apart_have_nothing_in_common():
+    layers = np.repeat(blobs()[:, :1], 2, axis=1)
+    drawn = thermal_states(layers, 40, SAMPLING, slices_together=False, rng=np.random.default_rng(0))
+    change = (drawn - layers).reshape(40, 2, -1)
+    first, second = change[:, 0].ravel(), change[:, 1].ravel()
+    assert abs(np.corrcoef(first, second)[0, 1]) < 0.1
+    assert first.std() == pytest.approx(second.std(), rel=0.1)
+    np.testing.assert_allclose(drawn.mean(axis=0), layers[0], atol=1e-6)
+
+
 def test_one_state_is_a_copy():
     mean = blobs()
     same = thermal_states(mean, 1, SAMPLING, rng=np.random.default_rng(0))

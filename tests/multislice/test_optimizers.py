@@ -171,6 +171,37 @@ def test_one_epoch_of_adam_meets_every_position_once():
         assert [len(batch) for batch in problem.batches] == [7] * 5 + [5]
 
 
+def test_a_shrinking_step_settles_where_a_constant_one_is_tossed_about():
+    """Least squares with noise: batches disagree about the minimum, the mean over all rows has one."""
+
+    def left(shrink: float) -> float:
+        problem = LeastSquares(noise=1)
+        minimum = np.linalg.lstsq(problem.matrix, problem.data, rcond=None)[0]
+        rng = np.random.default_rng(0)
+        steps = Adam(
+            problem,
+            np.zeros(6),
+            positions=range(40),
+            batch_size=4,
+            rng=rng,
+            step_size=0.1,
+            shrink=shrink,
+        )
+        return float(np.linalg.norm(list(islice(steps, 60))[-1].vector - minimum))
+
+    assert left(0.9) < 0.2 * left(1.0)
+
+
+def test_the_step_shrinks_once_per_epoch():
+    """A constant slope: every update is one step."""
+    slope = Counted(lambda x: x.sum(), np.ones_like)
+    steps = Adam(
+        slope, np.zeros(2), positions=range(6), batch_size=2, rng=np.random.default_rng(0), shrink=0.5
+    )
+    ends = np.array([0.0, *(step.vector[0] for step in islice(steps, 3))])
+    np.testing.assert_allclose(np.diff(ends), [-0.03, -0.015, -0.0075], rtol=0.02)
+
+
 def test_adam_repeats_bit_for_bit_with_its_seed():
     def last(seed: int) -> Step:
         steps = Adam(

@@ -23,6 +23,20 @@ def test_stages_follow_the_settings():
     ]
 
 
+def test_a_stochastic_start_comes_first_with_one_state_and_the_object_alone():
+    assert stages(num_states=1, stochastic_iter=4, max_iter=9, refine="tilt") == [
+        ("stochastic start", 1, 4),
+        ("object alone", 1, 5),
+        ("one state", 1, 4),
+    ]
+    settings = FitSettings(num_states=3, stochastic_iter=4, one_state_iter=0, max_iter=5, refine="tilt")
+    assert [(s.name, s.states, s.refine) for s in settings.stages] == [
+        ("stochastic start", 1, ()),
+        ("states", 3, ("tilt",)),
+    ]
+    assert settings.total_iterations == 9
+
+
 def test_what_is_refined_first_is_kept_afterwards():
     settings = FitSettings(
         num_states=2, refine="positions", refine_first=("probe", "positions"), thinned_iter=1
@@ -58,6 +72,8 @@ def test_the_object_comes_before_other_unknowns():
         ({"num_states": 2.5}, TypeError, "num_states must be an integer"),
         ({"max_iter": -1}, ValueError, "max_iter must be at least 0"),
         ({"one_state_iter": None}, TypeError, "one_state_iter must be an integer"),
+        ({"stochastic_iter": -1}, ValueError, "stochastic_iter must be at least 0"),
+        ({"warp_slices_together": 1}, TypeError, "warp_slices_together must be True or False"),
         ({"object_type": "potential"}, ValueError, "object_type must be one of 'complex', 'phase'"),
         ({"optimizer": "sgd"}, ValueError, "optimizer must be one of 'adam', 'lbfgs'"),
         ({"batch_size": 0}, ValueError, "batch_size must be at least 1"),
