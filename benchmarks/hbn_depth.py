@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -54,8 +55,6 @@ def main() -> None:
         "twist_deg": round((found[1] - found[0] + 30) % 60 - 30, 2),
         "true_twist_deg": round((truth[1] - truth[0] + 30) % 60 - 30, 2),
     }
-    if len(ptycho.object) > 1:
-        line["vibration"] = vibration(ptycho, example)
     print(json.dumps(line), flush=True)
     if options.figure:
         draw(options.figure, phases, share, ptycho)
@@ -63,8 +62,9 @@ def main() -> None:
 
 def reconstruct(example: Any, options: argparse.Namespace) -> Any:
     """As the example's settings say, but for the options."""
-    optics, fit = example.experiment, example.fit_settings
-    slices = options.slices or example.num_slices
+    optics, fit = example.experiment, asdict(example.fit_settings)
+    slices, states = options.slices or example.num_slices, fit.pop("num_states")
+    fit["max_iter"] = options.iterations or fit["max_iter"]
     ptycho = ck.MixedObjectMultislicePtychography(
         datacube=example.datacube,
         energy=optics.energy_ev,
@@ -72,37 +72,11 @@ def reconstruct(example: Any, options: argparse.Namespace) -> Any:
         defocus=optics.defocus_angstrom,
         num_slices=slices,
         slice_thicknesses=example.snapshots.thickness_angstrom / slices,
-        num_object_states=options.states or fit.num_states,
+        num_object_states=options.states or states,
         vacuum_probe_intensity=example.vacuum_probe,
-        object_type="phase",
     )
     ptycho.preprocess(force_com_rotation=0, force_com_transpose=False)
-    one_state = fit.one_state_iter if options.one_state is None else options.one_state
-    ptycho.reconstruct(
-        max_iter=options.iterations or fit.max_iter, one_state_iter=one_state, progress_bar=False
-    )
-    return ptycho
-
-
-def vibration(ptycho: Any, example: Any) -> dict[str, Any]:
-    """Self terms [pm²] and agreement of each half's columns, tracked in its slices away from the twist."""
-    count, sampling = ptycho.object.shape[1], np.array(ptycho.sampling)
-    result = {}
-    for name, chosen in (("lower", range(count // 2 - 1)), ("upper", range(count // 2 + 1, count))):
-        truth = getattr(example, f"ground_truth_{name}")
-        places = truth.positions + ptycho.scan_positions_angstrom[0]
-        tracked = ck.track_atoms(ptycho.object, places, sampling, slices=list(chosen))
-        kept = np.isfinite(tracked).all(axis=(0, 2))
-        tensor = ck.greens_tensor(ck.displacements(tracked[:, kept]))
-        known = truth.greens_tensor[kept][:, :, kept]
-        shells = ck.compare_correlations(known, tensor, truth.positions[kept]).as_dict()["shells"]
-        result[name] = {
-            "columns": int(kept.sum()),
-            "self_pm2": round(1e4 * float(np.einsum("iaia->ia", tensor).mean()), 2),
-            "true_self_pm2": round(1e4 * float(np.einsum("iaia->ia", known).mean()), 2),
-            "csm_lsm": {shell: [values["csm"], values["lsm"]] for shell, values in shells.items()},
-        }
-    return result
+    return ptycho.reconstruct(progress_bar=False, **fit)
 
 
 def field_of(ptycho: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -212,7 +186,6 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--states", type=int, help="object states; the preset's by default")
     parser.add_argument("--slices", type=int, help="slices of the object; the preset's by default")
     parser.add_argument("--iterations", type=int, help="with all states; the preset's by default")
-    parser.add_argument("--one-state", type=int, help="iterations before; the preset's by default")
     parser.add_argument("--figure", help="write a picture to this file")
     return parser.parse_args()
 

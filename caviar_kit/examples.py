@@ -81,7 +81,7 @@ def load_example(
         "hbn-twisted": *synthetic* twisted hBN, two crystals on top of each other turned by 10.99°, harmonic
         snapshots at 300 K with Bose-Einstein statistics, drawn again at each load (seconds to minutes).
     preset : {"tutorial", "quick", "paper"}
-        Optics, scan and grids; of hBN also the thickness: 16, 12 or 45 layers.
+        Optics, scan and grids; of hBN also the thickness: 6, 6 or 45 layers.
     cache : bool
         Read and write a file in $CAVIAR_KIT_CACHE, else $XDG_CACHE_HOME/caviar_kit, else
         ~/.cache/caviar_kit. Its name depends on all that the data depend on; a damaged one is made again. The

@@ -77,8 +77,24 @@ def _hbn_experiment(**changes: object) -> Experiment:
     return Experiment(**values)  # type: ignore[arg-type]
 
 
-_HBN_LAYERS = {"tutorial": 8, "quick": 6, "paper": 22}  # in each half; the paper's preset has one more above
-_HBN_SNAPSHOTS = {"tutorial": 16, "quick": 8, "paper": 30}
+_HBN_LAYERS = {"tutorial": 3, "quick": 3, "paper": 22}  # in each half; the paper's preset has one more above
+_HBN_SNAPSHOTS = {"tutorial": 30, "quick": 16, "paper": 30}
+
+
+def _hbn_fit(num_states: int, max_iter: int, stochastic_iter: int = 15, batch_size: int = 8) -> FitSettings:
+    """A stochastic start for a thick crystal, and layers that move on their own."""
+    return FitSettings(
+        num_states=num_states,
+        max_iter=max_iter,
+        one_state_iter=0,
+        stochastic_iter=stochastic_iter,
+        batch_size=batch_size,
+        step_size=0.02,
+        state_gain=3,
+        warp_slices_together=False,
+    )
+
+
 HBN_PRESETS = {
     "tutorial": Preset(
         lambda: _hbn_experiment(
@@ -88,10 +104,10 @@ HBN_PRESETS = {
             window_angstrom=20,
             grid_points=144,
             detector_pixels=64,
-            num_slices=16,
+            num_slices=6,
         ),
-        FitSettings(num_states=6, one_state_iter=30, max_iter=40),
-        num_slices=8,
+        _hbn_fit(num_states=12, max_iter=60),
+        num_slices=6,
     ),
     "quick": Preset(
         lambda: _hbn_experiment(
@@ -101,9 +117,9 @@ HBN_PRESETS = {
             window_angstrom=18,
             grid_points=128,
             detector_pixels=56,
-            num_slices=12,
+            num_slices=6,
         ),
-        FitSettings(num_states=4, one_state_iter=30, max_iter=30),
+        _hbn_fit(num_states=8, max_iter=30),
         num_slices=6,
     ),
     "paper": Preset(
@@ -116,7 +132,7 @@ HBN_PRESETS = {
             detector_pixels=128,
             num_slices=45,
         ),
-        FitSettings(num_states=10, one_state_iter=40, max_iter=200),
+        _hbn_fit(num_states=10, max_iter=200, stochastic_iter=20, batch_size=32),
         num_slices=30,
     ),
 }
