@@ -78,7 +78,7 @@ def _hbn_experiment(**changes: object) -> Experiment:
 
 
 _HBN_LAYERS = {"tutorial": 3, "quick": 3, "paper": 22}  # in each half; the paper's preset has one more above
-_HBN_SNAPSHOTS = {"tutorial": 30, "quick": 16, "paper": 30}
+_HBN_SNAPSHOTS = {"tutorial": 30, "quick": 24, "paper": 30}
 
 
 def _hbn_fit(num_states: int, max_iter: int, stochastic_iter: int = 15, batch_size: int = 8) -> FitSettings:
