@@ -53,6 +53,24 @@ class PairAverages:
         """Ideal vector from the first to the second atom, float64 (pairs, sites, sites, 2), y, x, Å."""
         return pair_vectors(self.lattice, self.cells)
 
+    def between(self, nearest: float, farthest: float) -> np.ndarray:
+        """Tensors of the measured pairs whose atoms are between two distances [Å] apart.
+
+        Returns
+        -------
+        array of float64, (n, 2, 2), Å²
+            In the order of ``counts``: the same for two averages over the same lattice and atoms.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the distances are not finite numbers in ascending order.
+        """
+        nearest = validation.number("nearest", nearest, unit="Å")
+        farthest = validation.number("farthest", farthest, minimum=nearest, unit="Å")
+        distance = np.linalg.norm(self.vectors, axis=-1)
+        return self.tensors[(self.counts > 0) & (nearest <= distance) & (distance <= farthest)]
+
     def full_tensor(
         self, site: int = 0, *, radius: float | None = None, local: bool = False, missing: float = 0.0
     ) -> FullTensor:

@@ -158,6 +158,24 @@ def test_full_tensor_for_the_arrows():
     assert ck.plot.correlation_arrows(*full) is not None
 
 
+def test_pairs_between_two_distances_are_a_shell():
+    where = st.patch("honeycomb", 8.0, angle=25)
+    tensor, lattice = noisy(where), fit_lattice(where)
+    pairs = average_equivalent_pairs(tensor, lattice)
+    for low, high, neighbours in ((0.0, 0.1, 1), (0.1, 1.9, 3), (1.9, 2.7, 6)):
+        apart = np.linalg.norm(where[:, None] - where, axis=-1)
+        one, other = np.nonzero((apart >= low) & (apart < high))
+        shell = pairs.between(low, high)
+        assert shell.shape == (2 * neighbours, 2, 2)  # of each of the two sites
+        counts = pairs.counts[
+            (pairs.counts > 0)
+            & (abs(np.linalg.norm(pairs.vectors, axis=-1) - (low + high) / 2) <= (high - low) / 2)
+        ]
+        assert counts.sum() == len(one)
+        expected = tensor[one, :, other].sum(axis=0)
+        np.testing.assert_allclose(np.einsum("n,nab->ab", counts, shell), expected, atol=1e-12)
+
+
 WHERE = st.patch("honeycomb", 6.0)
 LATTICE = fit_lattice(WHERE)
 TENSOR = st.symmetric_tensor(WHERE)
@@ -175,6 +193,11 @@ TENSOR = st.symmetric_tensor(WHERE)
         (ValueError, "more than 12", lambda: lattice_operations(LATTICE, [st.turn(7)])),
         (ValueError, "rotation or mirror", lambda: lattice_operations(LATTICE, [np.eye(2) * 2])),
         (ValueError, "tolerance", lambda: lattice_operations(LATTICE, tolerance=0)),
+        (
+            ValueError,
+            "farthest must be at least 2",
+            lambda: average_equivalent_pairs(TENSOR, LATTICE).between(2, 1),
+        ),
         (ValueError, "site must be", lambda: average_equivalent_pairs(TENSOR, LATTICE).full_tensor(2)),
     ],
 )
