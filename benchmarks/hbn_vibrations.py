@@ -2,10 +2,11 @@
 
     python benchmarks/hbn_vibrations.py --preset tutorial
 
-Columns are followed through the states, in the slices of their own crystal but for the one next to the
-interface, and compared with the columns of the very snapshots behind the data: self terms, CSM and LSM by
-shell, correlations averaged over equivalent pairs, and path means Γ-K-M-Γ with 95 % intervals, the mass being
-that of the column. ``--at-rest`` fits the same specimen with atoms at rest, as a control: motion should be 0.
+Columns are followed through the states, in the slices of their own crystal, and compared with the columns of
+the very snapshots behind the data: self terms, CSM and LSM by shell, correlations averaged over equivalent
+pairs, and path means Γ-K-M-Γ with 95 % intervals, the mass being that of the column (the mean of both kinds,
+B-N-B and N-B-N, where the layers are odd in number). ``--at-rest`` fits the same specimen with atoms at rest,
+as a control: motion should be 0.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ import numpy as np
 
 import caviar_kit as ck
 
-MEAN_MASS = (10.81 + 14.007) / 2  # u: in AA' stacking every column holds B and N in turn
+MEAN_MASS = (10.81 + 14.007) / 2  # u
+LAYER = 3.33  # Å
 BEYOND = 1.2  # Å around the scanned field that count as measured
 SHELLS = {"self": (-1, 0.1), "nearest": (0.1, 1.9), "next": (1.9, 2.7), "third": (2.7, 3.2)}  # Å
 
@@ -40,13 +42,14 @@ def main() -> None:
         "one_state_loss": float(ptycho.error_iterations[fit.stochastic_iter + fit.one_state_iter - 1]),
         "loss": float(ptycho.error),
     }
-    slices = np.arange(example.num_slices)
-    middle = example.num_slices / 2
+    slices, middle = np.arange(example.num_slices), example.num_slices / 2
     height = example.snapshots.relaxed[:, 2]
     upper = height > height.mean()
-    for name, own, atoms in (("lower", slices < middle - 1, ~upper), ("upper", slices >= middle + 1, upper)):
+    for name, own, atoms in (("lower", slices < middle, ~upper), ("upper", slices >= middle, upper)):
         truth = ck.simulation.ground_truth(example.snapshots, example.experiment, -BEYOND, atoms=atoms)
-        line = lattice_line(ptycho, truth, slices[own].tolist(), options.at_rest, layers=round(middle))
+        line = lattice_line(
+            ptycho, truth, slices[own].tolist(), options.at_rest, layers=layers_of(example, atoms)
+        )
         print(json.dumps({**common, "lattice": name, **line}), flush=True)
 
 
@@ -68,6 +71,11 @@ def reconstruct(example: Any, fit: Any, at_rest: bool) -> Any:
     )
     ptycho.preprocess(force_com_rotation=0, force_com_transpose=False)
     return ptycho.reconstruct(progress_bar=False, **settings)
+
+
+def layers_of(example: Any, atoms: np.ndarray) -> int:
+    """How many layers ``atoms`` make."""
+    return round(np.ptp(example.snapshots.relaxed[atoms, 2]) / LAYER) + 1
 
 
 def lattice_line(ptycho: Any, truth: Any, slices: list[int], at_rest: bool, layers: int) -> dict[str, Any]:

@@ -57,7 +57,8 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
     verbose : bool
         Progress bars while preprocessing.
     initial_object_guess : complex (slices, y, x) or (states, slices, y, x), optional
-        Where the fit starts; several states need ``one_state_iter=0``. Vacuum by default.
+        Where the fit starts; several states need ``one_state_iter=0`` and
+        ``stochastic_iter=0``. Vacuum by default.
     **kwargs
         Further arguments of the parent class: aberrations such as ``C12`` [Å], ``rolloff``
         [mrad], ``object_padding_px`` (y, x), ``positions_mask`` (Ry, Rx), ``initial_scan_positions``

@@ -52,8 +52,8 @@ def run(
     settings : FitSettings
         What to do.
     initial_object : (states, slices, y, x) complex, optional
-        Where to start: one state, or ``num_states`` of them with ``one_state_iter=0``. Vacuum
-        by default.
+        Where to start: one state, or ``num_states`` of them with ``one_state_iter=0`` and no stochastic
+        start. Vacuum by default.
     instrument : Instrument, optional
         Where to start; the model's nominal one by default.
     resume : Checkpoint, optional

@@ -52,11 +52,12 @@ class FitSettings:
         Iterations of the ensemble fit over all positions.
     one_state_iter : int
         Iterations of the one-state fit before it, each ``num_states`` times cheaper; 0 to go
-        on from a given object with ``num_states`` states.
+        on from a given object with ``num_states`` states (and ``stochastic_iter=0``).
     stochastic_iter : int
         Epochs of Adam with ``batch_size`` positions per update that come before all else, with one
         state and the object alone; the step falls from ``step_size`` to a tenth. In thick crystals 15
-        epochs in small batches do more than 60 iterations of L-BFGS.
+        epochs in small batches do more than 60 iterations of L-BFGS. No part of a fit that goes on
+        (``reconstruct(reset=False)``).
     thinned_iter : int
         Iterations of the ensemble fit over every other position, between the two: each costs
         half, and neighbouring patterns share most of what they tell.
