@@ -22,10 +22,10 @@ def measured(scan_shape=SCAN, preprocess=None, **changes):
     return patterns_of(ptycho, specimen(ptycho, 1)).reshape(*scan_shape, WINDOW, WINDOW)
 
 
-def scanned_phase(patterns, preprocess=None, **changes):
+def scanned_phase(patterns, preprocess=None, iterations=25, **changes):
     """Projected phase up to 1.2 Å from the scan's centre, after a fit, and the fit."""
     ptycho = build(patterns, num_object_states=1, **changes)
-    ptycho.preprocess(**{**SAME_FRAME, **(preprocess or {})}).reconstruct(25, progress_bar=False)
+    ptycho.preprocess(**{**SAME_FRAME, **(preprocess or {})}).reconstruct(iterations, progress_bar=False)
     centre = ptycho._model.positions.mean(axis=0)
     phase = np.angle(ptycho.object[0]).sum(axis=0)
     around = np.mgrid[-4:5, -4:5] + centre[:, None, None]
@@ -156,14 +156,17 @@ def test_padding_moves_the_frame_and_nothing_else(reference, padding):
     assert agreement(reference[0], phase) < 0.05  # the scan lies at other sub-pixel places
 
 
-def test_a_vacuum_pattern_makes_the_same_probe_as_the_aperture_it_shows(reference):
+def test_a_vacuum_pattern_makes_the_same_probe_as_the_aperture_it_shows():
+    """Ten iterations: later on a fit amplifies the last bits, which differ from one set of plans to another."""
     ptycho = geometry(num_object_states=1)
     vacuum = np.fft.fftshift(abs(np.fft.fft2(ptycho._probe[0])) ** 2)
     patterns = measured()
-    phase, with_vacuum = scanned_phase(patterns, vacuum_probe_intensity=vacuum, semiangle_cutoff=None)
+    from_aperture, _ = scanned_phase(patterns, iterations=10)
+    instead = {"vacuum_probe_intensity": vacuum, "semiangle_cutoff": None}
+    phase, with_vacuum = scanned_phase(patterns, iterations=10, **instead)
     overlap = abs(np.vdot(with_vacuum._unit_probe, ptycho._unit_probe))
     assert overlap == pytest.approx(1, abs=1e-5)
-    assert agreement(reference[0], phase) < 1e-3
+    assert agreement(from_aperture, phase) < 5e-4
 
 
 def test_the_beam_current_sets_one_scale_for_engine_and_parent():
