@@ -157,7 +157,7 @@ def test_padding_moves_the_frame_and_nothing_else(reference, padding):
 
 
 def test_a_vacuum_pattern_makes_the_same_probe_as_the_aperture_it_shows():
-    """Ten iterations: later on a fit amplifies the last bits, which differ from one set of plans to another."""
+    """Ten iterations: later on a fit amplifies last bits, which differ from one set of plans to another."""
     ptycho = geometry(num_object_states=1)
     vacuum = np.fft.fftshift(abs(np.fft.fft2(ptycho._probe[0])) ** 2)
     patterns = measured()
