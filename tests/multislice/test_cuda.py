@@ -11,7 +11,7 @@ from caviar_kit.multislice.loss import AmplitudeLoss, PoissonLoss
 from tests.multislice.cuda_on_host import Host
 from tests.multislice.problems import random_complex
 
-POSITIONS, MODES, STATES, SLICES = 5, 2, 3, 4
+POSITIONS, MODES, STATES, SLICES = 5, 3, 4, 6
 WINDOW, OBJECT = (19, 29), (41, 47)  # three blocks of threads, the last one partly idle
 WAVES = (POSITIONS, MODES, STATES, *WINDOW)
 Z = 2
