@@ -1,0 +1,63 @@
+"""A Dask cluster of two processes, and patterns and losses with which things go wrong on it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dask
+from distributed import Client, LocalCluster
+
+from caviar_kit.multislice import AmplitudeLoss
+
+
+@contextmanager
+def two_workers(**options: Any) -> Iterator[Client]:
+    """A client of a LocalCluster of processes with one thread each; both are closed for certain."""
+    settings = {"distributed.comm.timeouts.connect": "20s", "distributed.scheduler.allowed-failures": 1}
+    defaults = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "memory_limit": None}
+    with (
+        dask.config.set(settings),
+        LocalCluster(**{**defaults, "dashboard_address": None, **options}) as cluster,
+        Client(cluster, timeout=20) as client,
+    ):
+        client.wait_for_workers(defaults["n_workers"], timeout=60)
+        yield client
+
+
+def kept(client: Client) -> list[str]:
+    """Keys of everything that the cluster remembers for anyone."""
+    for _ in range(100):  # what was released is forgotten a moment later
+        keys = client.run_on_scheduler(lambda dask_scheduler: list(dask_scheduler.tasks))
+        if not keys:
+            break
+        time.sleep(0.05)
+    return keys
+
+
+@dataclass(frozen=True)
+class DeadlyLoss(AmplitudeLoss):
+    """Kills its process at a call, once: ``file`` counts the calls of all processes."""
+
+    file: str = ""
+    at: int = 0
+
+    def derivative(self, model: Any, data: Any) -> Any:
+        with Path(self.file).open("a") as file:
+            file.write("x")
+        if Path(self.file).stat().st_size == self.at:
+            os._exit(1)
+        return super().derivative(model, data)
+
+
+@dataclass(frozen=True)
+class FailingLoss(AmplitudeLoss):
+    """Raises."""
+
+    def derivative(self, model: Any, data: Any) -> Any:
+        raise ZeroDivisionError("in the middle of a pass")

@@ -1,0 +1,258 @@
+"""Scan positions shared among the workers of a Dask cluster: the same numbers, whatever happens to it."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import subprocess
+import sys
+from contextlib import closing, suppress
+from dataclasses import replace
+from itertools import islice
+
+import numpy as np
+import pytest
+from distributed import Client, LocalCluster
+
+from caviar_kit.multislice import (
+    AmplitudeLoss,
+    DistributedEvaluator,
+    Evaluator,
+    FitSettings,
+    PoissonLoss,
+    StreamedPatterns,
+    load_checkpoint,
+    run,
+)
+from tests.multislice.cluster import DeadlyLoss, FailingLoss, kept, two_workers
+from tests.multislice.problems import MODES, aperture, evaluator, model, objects
+from tests.multislice.test_sharding import ATTRIBUTES, SCAN, assert_same, instrument
+
+GEOMETRY = model(positions=SCAN, object_shape=(24, 25))
+WEIGHTS = np.random.default_rng(1).uniform(size=GEOMETRY.window).astype(np.float32)
+SCENE = objects(GEOMETRY).astype(np.complex64), aperture(GEOMETRY.window, MODES, np.complex64)
+FIT = FitSettings(num_states=2, one_state_iter=4, max_iter=6, history=4, seed=3)
+
+
+@pytest.fixture(scope="module")
+def client():
+    with two_workers() as client:
+        yield client
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(request):
+    """After a test the cluster has forgotten everything."""
+    yield
+    gc.collect()
+    if "client" in request.fixturenames:
+        assert kept(request.getfixturevalue("client")) == []
+
+
+def one(loss=None, **options) -> Evaluator:
+    return evaluator(GEOMETRY, loss, dtype=np.float32, **options)
+
+
+def many(client, loss=None, **options) -> DistributedEvaluator:
+    whole = one(loss)
+    return DistributedEvaluator(
+        GEOMETRY, whole.patterns, whole.loss_function, client=client, device="cpu", **options
+    )
+
+
+def outcome(snapshots):
+    return [(s.stage, s.loss, s.held_out_loss, s.object.tobytes(), s.probe.tobytes()) for s in snapshots]
+
+
+@pytest.mark.parametrize("loss", [AmplitudeLoss(), PoissonLoss()], ids=["amplitude", "poisson"])
+@pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["plain", "weights"])
+def test_a_pass_is_that_of_one_process(client, loss, weights):
+    state = instrument(GEOMETRY, slopes_each=True).on(np, np.float32)
+    whole = one(loss, weights=weights)
+    with many(client, loss, weights=weights) as evaluator:
+        assert len(evaluator.shards) == 2
+        for positions in (None, [9, 2, 3, 12], [4]):
+            expected = whole.loss_and_gradient(*SCENE, positions, instrument=state, wanted=ATTRIBUTES)
+            found = evaluator.loss_and_gradient(*SCENE, positions, instrument=state, wanted=ATTRIBUTES)
+            assert_same(found, expected, 1e-6)
+            assert evaluator.loss(*SCENE, positions, instrument=state) == pytest.approx(found.loss, rel=1e-6)
+            np.testing.assert_allclose(
+                evaluator.intensities(*SCENE, positions, instrument=state),
+                whole.intensities(*SCENE, positions, instrument=state),
+                rtol=1e-5,
+            )
+
+
+def test_only_the_shards_concerned_are_asked(client):
+    with many(client) as evaluator:
+        asked = []
+        perform = evaluator._crew.perform
+        evaluator._crew.perform = lambda tasks, parcel: asked.append(set(tasks)) or perform(tasks, parcel)
+        for positions in ([0, 7], [8], [15, 0], None):
+            evaluator.loss(*SCENE, positions)
+        assert asked == [{0}, {1}, {0, 1}, {0, 1}]
+
+
+FITS = {
+    "lbfgs": FIT,
+    "adam, held out": replace(FIT, optimizer="adam", batch_size=5, held_out_fraction=0.25),
+    "instrument": replace(FIT, refine=("probe", "positions", "tilt", "beam", "background"), thinned_iter=2),
+}
+
+
+@pytest.mark.parametrize("settings", FITS.values(), ids=FITS)
+def test_a_fit_repeats_to_the_last_bit_and_is_that_of_one_process(client, settings):
+    expected = list(run(one(threads=2), SCENE[1], settings))
+    with many(client) as evaluator:
+        found = list(run(evaluator, SCENE[1], settings))
+    with many(client) as evaluator:
+        assert outcome(run(evaluator, SCENE[1], settings)) == outcome(found)
+    assert [s.stage for s in found] == [s.stage for s in expected]
+    np.testing.assert_allclose([s.loss for s in found], [s.loss for s in expected], rtol=1e-4)
+    difference = np.linalg.norm(found[-1].object - expected[-1].object)
+    assert difference < 1e-3 * np.linalg.norm(expected[-1].object - 1)
+
+
+def test_equal_shards_of_a_power_of_two_fit_with_the_bits_of_two_threads(client):
+    with many(client) as evaluator:
+        assert outcome(run(evaluator, SCENE[1], FIT)) == outcome(run(one(threads=2), SCENE[1], FIT))
+
+
+def test_a_fit_goes_on_from_a_checkpoint(client, tmp_path):
+    file = tmp_path / "fit.npz"
+    with many(client) as evaluator:
+        whole = outcome(run(evaluator, SCENE[1], FIT))
+        with closing(run(evaluator, SCENE[1], FIT)) as steps:
+            list(islice(steps, 6))[-1].checkpoint().save(file)
+    with many(client) as evaluator:
+        assert outcome(run(evaluator, SCENE[1], FIT, resume=load_checkpoint(file))) == whole[5:]
+    assert next(run(one(), SCENE[1], FIT, resume=load_checkpoint(file))).iteration == 6
+
+
+def test_patterns_on_disk_are_read_here_and_sent(client):
+    whole = one()
+    streamed = StreamedPatterns.from_array(whole.patterns)
+    with DistributedEvaluator(GEOMETRY, streamed, whole.loss_function, client=client) as evaluator:
+        assert_same(evaluator.loss_and_gradient(*SCENE), whole.loss_and_gradient(*SCENE), 1e-6)
+
+
+# When something goes wrong ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("at", [3, 14])
+def test_a_worker_lost_in_mid_pass_is_survived_with_the_same_bits(client, tmp_path, at):
+    with many(client) as evaluator:
+        expected = evaluator.loss_and_gradient(*SCENE)
+    file = tmp_path / "calls"
+    with many(client, DeadlyLoss(file=str(file), at=at)) as evaluator:
+        before = set(client.nthreads())
+        found = evaluator.loss_and_gradient(*SCENE)
+        again = evaluator.loss_and_gradient(*SCENE)
+    assert file.stat().st_size > at  # it was begun again
+    assert not before <= set(client.nthreads())
+    assert file.stat().st_size <= at + 16 + 8  # the other shard was not repeated, and then another pass
+    for result in (found, again):
+        assert result.loss == expected.loss
+        np.testing.assert_array_equal(result.object, expected.object)
+        np.testing.assert_array_equal(result.probe, expected.probe)
+    client.wait_for_workers(2, timeout=60)
+
+
+def test_a_worker_killed_between_two_passes_is_replaced_and_its_shard_spread_again(client):
+    with many(client) as evaluator:
+        expected = evaluator.loss(*SCENE)
+        victim, pid = next(iter(client.run(os.getpid).items()))
+        os.kill(pid, signal.SIGKILL)
+        assert evaluator.loss(*SCENE) == expected
+        client.wait_for_workers(2, timeout=60)
+        assert victim not in client.nthreads()
+        assert evaluator.loss(*SCENE) == expected
+        assert len(set(evaluator._crew._homes.values())) == 2
+
+
+def test_an_error_of_the_computation_is_passed_on(client):
+    with many(client, FailingLoss()) as evaluator:
+        for _ in range(2):
+            with pytest.raises(ZeroDivisionError, match="in the middle of a pass"):
+                evaluator.loss_and_gradient(*SCENE)
+        assert evaluator.loss(*SCENE) > 0  # needs no derivative
+        with pytest.raises(ValueError, match=r"transmission must have shape \(states, 4, 24, 25\)"):
+            evaluator.loss(SCENE[0][..., 1:], SCENE[1])
+        with pytest.raises(ValueError, match="positions must be indices from 0 to 15"):
+            evaluator.loss(*SCENE, [16])
+
+
+def test_a_worker_that_dies_every_time_ends_the_pass(client, monkeypatch):
+    monkeypatch.setattr("caviar_kit.multislice.crew._ATTEMPTS", 2)
+    with many(client) as evaluator:
+
+        def dies(*arguments):
+            os._exit(1)
+
+        monkeypatch.setattr("caviar_kit.multislice.crew.perform", dies)
+        with pytest.raises(RuntimeError, match="in 2 attempts at one pass Dask workers were lost"):
+            evaluator.loss(*SCENE)
+    client.wait_for_workers(2, timeout=60)
+
+
+def test_nothing_is_left_when_the_evaluator_is_given_up_or_the_fit_is(client):
+    evaluator = many(client)
+    steps = run(evaluator, SCENE[1], FIT)
+    next(steps)
+    assert kept(client) != []
+    del evaluator, steps
+    gc.collect()
+    assert kept(client) == []
+
+
+def test_a_closed_evaluator_says_so(client):
+    with many(client) as evaluator:
+        pass
+    evaluator.close()
+    with pytest.raises(RuntimeError, match="DistributedEvaluator is closed"):
+        evaluator.loss(*SCENE)
+
+
+# What is refused ----------------------------------------------------------------------------
+
+
+def test_what_is_no_client_is_refused():
+    with pytest.raises(TypeError, match=r"client must be a distributed\.Client, got str"):
+        many("tcp://127.0.0.1:8786")
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "match"),
+    [
+        ({"device": "tpu"}, ValueError, "device must be one of"),
+        ({"threads": 0}, ValueError, "threads must be at least 1"),
+        ({"patience": -1}, ValueError, "patience must be"),
+    ],
+)
+def test_other_bad_arguments_are_refused(client, options, error, match):
+    whole = one()
+    with pytest.raises(error, match=match):
+        DistributedEvaluator(GEOMETRY, whole.patterns, whole.loss_function, client=client, **options)
+
+
+def test_clients_that_cannot_work_are_refused():
+    options = {"n_workers": 0, "processes": False, "dashboard_address": None}
+    with LocalCluster(**options) as cluster, Client(cluster) as client:
+        with pytest.raises(RuntimeError, match=r"no worker for 0\.2 s: scale it up"):
+            many(client, patience=0.2)
+        cluster.scale(1)
+        with many(client) as evaluator:  # waits for it
+            assert evaluator.loss(*SCENE) == one().loss(*SCENE)
+        waiting = Client(cluster.scheduler_address, asynchronous=True)
+        with pytest.raises(ValueError, match="client must be synchronous"):
+            many(waiting)
+        with suppress(Exception):
+            waiting.close()
+    with pytest.raises(ValueError, match="client must be connected"):
+        many(client)
+
+
+def test_the_engine_loads_without_dask():
+    code = "import sys, caviar_kit.multislice; assert not {'distributed', 'dask'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
