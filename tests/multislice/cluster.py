@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,18 +23,18 @@ def two_workers(**options: Any) -> Iterator[Client]:
     defaults = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "memory_limit": None}
     with (
         dask.config.set(settings),
-        LocalCluster(**{**defaults, "dashboard_address": None, **options}) as cluster,
+        LocalCluster(**{**defaults, "dashboard_address": ":0", **options}) as cluster,
         Client(cluster, timeout=20) as client,
     ):
         client.wait_for_workers(defaults["n_workers"], timeout=60)
         yield client
 
 
-def kept(client: Client) -> list[str]:
-    """Keys of everything that the cluster remembers for anyone."""
-    for _ in range(100):  # what was released is forgotten a moment later
+def kept(client: Client, hoped_for: int = -1) -> list[str]:
+    """Keys of all that the cluster remembers; what was released is forgotten a moment later."""
+    for _ in range(100):
         keys = client.run_on_scheduler(lambda dask_scheduler: list(dask_scheduler.tasks))
-        if not keys:
+        if len(keys) == hoped_for or hoped_for < 0:
             break
         time.sleep(0.05)
     return keys
@@ -42,16 +42,19 @@ def kept(client: Client) -> list[str]:
 
 @dataclass(frozen=True)
 class DeadlyLoss(AmplitudeLoss):
-    """Kills its process at a call, once: ``file`` counts the calls of all processes."""
+    """Ends one of the processes that use it, at its ``at``-th call; ``file`` lists the calls of all."""
 
     file: str = ""
     at: int = 0
 
     def derivative(self, model: Any, data: Any) -> Any:
-        with Path(self.file).open("a") as file:
-            file.write("x")
-        if Path(self.file).stat().st_size == self.at:
-            os._exit(1)
+        me, calls = str(os.getpid()), Path(self.file)
+        with calls.open("a") as file:
+            file.write(me + "\n")
+        if calls.read_text().split().count(me) == self.at:
+            with suppress(FileExistsError):
+                calls.with_suffix(".victim").touch(exist_ok=False)
+                os._exit(1)
         return super().derivative(model, data)
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
-import os
-import signal
 import subprocess
 import sys
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import replace
 from itertools import islice
 
@@ -25,14 +24,14 @@ from caviar_kit.multislice import (
     load_checkpoint,
     run,
 )
-from tests.multislice.cluster import DeadlyLoss, FailingLoss, kept, two_workers
+from tests.multislice.cluster import FailingLoss, kept, two_workers
 from tests.multislice.problems import MODES, aperture, evaluator, model, objects
 from tests.multislice.test_sharding import ATTRIBUTES, SCAN, assert_same, instrument
 
 GEOMETRY = model(positions=SCAN, object_shape=(24, 25))
 WEIGHTS = np.random.default_rng(1).uniform(size=GEOMETRY.window).astype(np.float32)
 SCENE = objects(GEOMETRY).astype(np.complex64), aperture(GEOMETRY.window, MODES, np.complex64)
-FIT = FitSettings(num_states=2, one_state_iter=4, max_iter=6, history=4, seed=3)
+FIT = FitSettings(num_states=2, one_state_iter=2, max_iter=4, history=4, seed=3)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +46,7 @@ def nothing_left(request):
     yield
     gc.collect()
     if "client" in request.fixturenames:
-        assert kept(request.getfixturevalue("client")) == []
+        assert kept(request.getfixturevalue("client"), hoped_for=0) == []
 
 
 def one(loss=None, **options) -> Evaluator:
@@ -124,10 +123,10 @@ def test_a_fit_goes_on_from_a_checkpoint(client, tmp_path):
     with many(client) as evaluator:
         whole = outcome(run(evaluator, SCENE[1], FIT))
         with closing(run(evaluator, SCENE[1], FIT)) as steps:
-            list(islice(steps, 6))[-1].checkpoint().save(file)
+            list(islice(steps, 4))[-1].checkpoint().save(file)
     with many(client) as evaluator:
-        assert outcome(run(evaluator, SCENE[1], FIT, resume=load_checkpoint(file))) == whole[5:]
-    assert next(run(one(), SCENE[1], FIT, resume=load_checkpoint(file))).iteration == 6
+        assert outcome(run(evaluator, SCENE[1], FIT, resume=load_checkpoint(file))) == whole[3:]
+    assert next(run(one(), SCENE[1], FIT, resume=load_checkpoint(file))).iteration == 4
 
 
 def test_patterns_on_disk_are_read_here_and_sent(client):
@@ -135,40 +134,6 @@ def test_patterns_on_disk_are_read_here_and_sent(client):
     streamed = StreamedPatterns.from_array(whole.patterns)
     with DistributedEvaluator(GEOMETRY, streamed, whole.loss_function, client=client) as evaluator:
         assert_same(evaluator.loss_and_gradient(*SCENE), whole.loss_and_gradient(*SCENE), 1e-6)
-
-
-# When something goes wrong ------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("at", [3, 14])
-def test_a_worker_lost_in_mid_pass_is_survived_with_the_same_bits(client, tmp_path, at):
-    with many(client) as evaluator:
-        expected = evaluator.loss_and_gradient(*SCENE)
-    file = tmp_path / "calls"
-    with many(client, DeadlyLoss(file=str(file), at=at)) as evaluator:
-        before = set(client.nthreads())
-        found = evaluator.loss_and_gradient(*SCENE)
-        again = evaluator.loss_and_gradient(*SCENE)
-    assert file.stat().st_size > at  # it was begun again
-    assert not before <= set(client.nthreads())
-    assert file.stat().st_size <= at + 16 + 8  # the other shard was not repeated, and then another pass
-    for result in (found, again):
-        assert result.loss == expected.loss
-        np.testing.assert_array_equal(result.object, expected.object)
-        np.testing.assert_array_equal(result.probe, expected.probe)
-    client.wait_for_workers(2, timeout=60)
-
-
-def test_a_worker_killed_between_two_passes_is_replaced_and_its_shard_spread_again(client):
-    with many(client) as evaluator:
-        expected = evaluator.loss(*SCENE)
-        victim, pid = next(iter(client.run(os.getpid).items()))
-        os.kill(pid, signal.SIGKILL)
-        assert evaluator.loss(*SCENE) == expected
-        client.wait_for_workers(2, timeout=60)
-        assert victim not in client.nthreads()
-        assert evaluator.loss(*SCENE) == expected
-        assert len(set(evaluator._crew._homes.values())) == 2
 
 
 def test_an_error_of_the_computation_is_passed_on(client):
@@ -183,27 +148,12 @@ def test_an_error_of_the_computation_is_passed_on(client):
             evaluator.loss(*SCENE, [16])
 
 
-def test_a_worker_that_dies_every_time_ends_the_pass(client, monkeypatch):
-    monkeypatch.setattr("caviar_kit.multislice.crew._ATTEMPTS", 2)
-    with many(client) as evaluator:
-
-        def dies(*arguments):
-            os._exit(1)
-
-        monkeypatch.setattr("caviar_kit.multislice.crew.perform", dies)
-        with pytest.raises(RuntimeError, match="in 2 attempts at one pass Dask workers were lost"):
-            evaluator.loss(*SCENE)
-    client.wait_for_workers(2, timeout=60)
-
-
 def test_nothing_is_left_when_the_evaluator_is_given_up_or_the_fit_is(client):
     evaluator = many(client)
     steps = run(evaluator, SCENE[1], FIT)
     next(steps)
-    assert kept(client) != []
-    del evaluator, steps
-    gc.collect()
-    assert kept(client) == []
+    assert len(kept(client)) >= 2
+    del evaluator, steps  # the fixture looks what is left
 
 
 def test_a_closed_evaluator_says_so(client):
@@ -236,19 +186,21 @@ def test_other_bad_arguments_are_refused(client, options, error, match):
         DistributedEvaluator(GEOMETRY, whole.patterns, whole.loss_function, client=client, **options)
 
 
+async def refused(address):
+    async with Client(address, asynchronous=True) as client:
+        with pytest.raises(ValueError, match="client must be synchronous"):
+            many(client)
+
+
 def test_clients_that_cannot_work_are_refused():
-    options = {"n_workers": 0, "processes": False, "dashboard_address": None}
+    options = {"n_workers": 0, "processes": False, "dashboard_address": ":0"}
     with LocalCluster(**options) as cluster, Client(cluster) as client:
         with pytest.raises(RuntimeError, match=r"no worker for 0\.2 s: scale it up"):
             many(client, patience=0.2)
         cluster.scale(1)
         with many(client) as evaluator:  # waits for it
             assert evaluator.loss(*SCENE) == one().loss(*SCENE)
-        waiting = Client(cluster.scheduler_address, asynchronous=True)
-        with pytest.raises(ValueError, match="client must be synchronous"):
-            many(waiting)
-        with suppress(Exception):
-            waiting.close()
+        asyncio.run(refused(cluster.scheduler_address))
     with pytest.raises(ValueError, match="client must be connected"):
         many(client)
 
