@@ -82,7 +82,7 @@ class Total:
         self.loss = 0.0
         self.object = np.zeros(transmission.shape, transmission.dtype)
         self.probe = np.zeros(probe.shape, probe.dtype)
-        changes = {
+        changes: dict[str, Any] = {
             f.name: None if f.name == "background" else np.zeros_like(getattr(instrument, f.name))
             for f in fields(Instrument)
         }

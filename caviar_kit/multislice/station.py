@@ -105,17 +105,12 @@ def perform(station: Station, task: Task, parcel: Parcel) -> Any:
 
 def _writable(array: np.ndarray) -> np.ndarray:
     """Arrays may arrive as views of a message that must not be written to: compiled code minds."""
-    return np.require(array, requirements="CW")
+    return np.require(array, requirements=("C", "W"))
 
 
 def _scaled(found: Evaluation, fraction: float) -> Evaluation:
-    parts = {f.name: getattr(found.instrument, f.name) for f in fields(Instrument)}
-    instrument = Instrument(**{k: None if a is None else _times(a, fraction) for k, a in parts.items()})
-    return Evaluation(
-        found.loss * fraction, _times(found.object, fraction), _times(found.probe, fraction), instrument
-    )
+    def times(array: Any) -> Any:
+        return None if array is None else to_numpy(array) * array.real.dtype.type(fraction)
 
-
-def _times(array: Any, fraction: float) -> np.ndarray:
-    host = to_numpy(array)
-    return host * host.real.dtype.type(fraction)
+    instrument = Instrument(*(times(getattr(found.instrument, f.name)) for f in fields(Instrument)))
+    return Evaluation(found.loss * fraction, times(found.object), times(found.probe), instrument)
