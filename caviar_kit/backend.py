@@ -10,7 +10,8 @@ import json
 import os
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -121,16 +122,23 @@ def plan_fft(source: Array, target: Array | None = None) -> tuple[Transform, Tra
     except ImportError:
         return _plan_scipy(source, target)
 
+    def plan(*effort: str) -> tuple[Transform, Transform]:
+        flags = (*effort, "FFTW_DESTROY_INPUT")
+        ways = ("FFTW_FORWARD", "FFTW_BACKWARD")
+        made = [pyfftw.FFTW(source, target, axes=(-2, -1), direction=way, flags=flags) for way in ways]
+        return made[0].execute, made[1].execute
+
     file = cache_directory() / "fftw_plans.json"
-    effort = "FFTW_MEASURE" if _recall_plans(file) else "FFTW_ESTIMATE"
-    known = pyfftw.export_wisdom()
-    forward, backward = (
-        pyfftw.FFTW(source, target, axes=(-2, -1), direction=way, flags=(effort, "FFTW_DESTROY_INPUT"))
-        for way in ("FFTW_FORWARD", "FFTW_BACKWARD")
-    )
-    if effort == "FFTW_MEASURE" and pyfftw.export_wisdom() != known:
-        _write_plans(file)
-    return forward.execute, backward.execute
+    if not _recall_plans(file):
+        return plan("FFTW_ESTIMATE")
+    try:
+        return plan("FFTW_MEASURE", "FFTW_WISDOM_ONLY")
+    except RuntimeError:  # never planned here
+        with _alone(file):  # or by another process, since ours recalled the plans
+            _import_plans(file)
+            measured = plan("FFTW_MEASURE")
+            _write_plans(file)
+        return measured
 
 
 @cache
@@ -149,6 +157,24 @@ def _recall_plans(file: Path) -> bool:
         )
         return False
     return True
+
+
+@contextmanager
+def _alone(file: Path) -> Iterator[None]:
+    """Let one process of this machine at a time add plans, where the system can lock a folder."""
+    try:
+        import fcntl
+
+        folder = os.open(file.parent, os.O_RDONLY)
+    except (ImportError, OSError):
+        yield
+        return
+    try:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
 
 
 def _import_plans(file: Path) -> None:

@@ -96,6 +96,34 @@ def test_processes_share_plans_and_bits(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["fftw_plans.json"]
 
 
+def test_plans_that_another_process_found_meanwhile_are_taken(cache, monkeypatch):
+    """Else two that begin together would measure, choose and round differently."""
+    import pyfftw
+
+    backend.plan_fft(np.zeros((4, 4), np.complex64))  # this process has read the file
+    run_transform(cache)  # another one adds its plan
+    monkeypatch.setattr(pyfftw, "FFTW", measured := Spy(pyfftw.FFTW))
+    exec(TRANSFORM.replace("print", "str"), {})
+    assert len(measured.calls) > 6
+    assert [flags for flags, known in measured.calls if not known] == []
+
+
+class Spy:
+    """pyfftw.FFTW that notes whether FFTW could answer from plans it knew."""
+
+    def __init__(self, plan):
+        self.plan, self.calls = plan, []
+
+    def __call__(self, *arrays, flags, **options):
+        try:
+            self.plan(*arrays, flags=(*flags, "FFTW_WISDOM_ONLY"), **options)
+            known = True
+        except RuntimeError:
+            known = "FFTW_WISDOM_ONLY" in flags  # asked for known ones only
+        self.calls.append((flags, known))
+        return self.plan(*arrays, flags=flags, **options)
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"{", b"[1]", b"null", b'["a", "(fftw", ""]', b'["a"]', b"\xff\x00"]
 )
