@@ -70,7 +70,9 @@ def one_process(size: Size, threads: int, repeats: int) -> float:
     return median_seconds(lambda: evaluator.loss_and_gradient(transmission, probe), repeats)
 
 
-def on_workers(size: Size, workers: int, repeats: int, *, threads: int = 1) -> dict[str, float]:
+def on_workers(
+    size: Size, workers: int, repeats: int, *, threads: int = 1, direct: bool = False
+) -> dict[str, float]:
     """Seconds per pass on a LocalCluster of processes: in all, and sending, computing, receiving."""
     from distributed import Client, LocalCluster
 
@@ -78,7 +80,7 @@ def on_workers(size: Size, workers: int, repeats: int, *, threads: int = 1) -> d
     model, patterns, transmission, probe = problem(size)
     with (
         LocalCluster(n_workers=workers, threads_per_worker=threads, **options) as cluster,
-        Client(cluster) as client,
+        Client(cluster, direct_to_workers=direct) as client,
         DistributedEvaluator(model, patterns, AmplitudeLoss(), client=client, device="cpu") as evaluator,
     ):
         full = median_seconds(lambda: evaluator.loss_and_gradient(transmission, probe), repeats)
@@ -130,12 +132,14 @@ def megabytes_per_pass(size: Size, workers: int) -> float:
     return 8e-6 * float(pixels * size.states * size.slices + len(shards) * size.modes * size.window**2)
 
 
-def measure(size: Size, workers: tuple[int, ...] = (1, 2), repeats: int = 7) -> dict[str, Any]:
+def measure(
+    size: Size, workers: tuple[int, ...] = (1, 2), repeats: int = 7, *, direct: bool = False
+) -> dict[str, Any]:
     """Everything, as numbers that JSON can hold."""
     one = {f"{n}_threads": round(one_process(size, n, repeats), 4) for n in sorted({1, *workers})}
     many = {
         f"{n}_workers": {
-            **{name: round(value, 4) for name, value in on_workers(size, n, repeats).items()},
+            **{name: round(value, 4) for name, value in on_workers(size, n, repeats, direct=direct).items()},
             "megabytes_each_way": round(megabytes_per_pass(size, n), 1),
         }
         for n in workers
@@ -152,9 +156,10 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--direct", action="store_true", help="arrays do not pass through the scheduler")
     options = vars(parser.parse_args())
-    workers, repeats = tuple(options.pop("workers")), options.pop("repeats")
-    result = measure(Size(**options), workers, repeats)
+    workers, others = tuple(options.pop("workers")), {n: options.pop(n) for n in ("repeats", "direct")}
+    result = {**measure(Size(**options), workers, **others), "direct": others["direct"]}
     load = round(os.getloadavg()[0], 2)
     print(json.dumps({**result, "load": load, "machine": platform.processor() or platform.machine()}))
 

@@ -125,7 +125,8 @@ class Crew:
 
     def _result(self, future: Any, shard: int) -> Any:
         """Wait for a future, but not for one whose worker is gone."""
-        from distributed.scheduler import KilledWorker
+        from distributed.comm import CommClosedError
+        from distributed.scheduler import KilledWorker, NoValidWorkerError
 
         patience = _LOOK
         while True:
@@ -138,7 +139,7 @@ class Crew:
                     patience *= 2  # a large result on its way
                 if not self._lives(shard):
                     raise _Lost from None
-            except (CancelledError, KilledWorker):
+            except (CancelledError, CommClosedError, KilledWorker, NoValidWorkerError):
                 raise _Lost from None
 
     # Who keeps what ------------------------------------------------------------------------

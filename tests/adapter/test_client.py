@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+from pathlib import Path
+
 import numpy as np
 import pytest
+from distributed import Client, LocalCluster
+
+import caviar_kit as ck
 
 from caviar_kit.simulation import coherent, scan, silicon_sigma9_snapshots, vacuum_probe_intensity
 from tests.multislice.cluster import kept, two_workers
@@ -55,3 +62,22 @@ def test_the_parents_gradient_descent_and_other_clients_are_refused(data):
         ptycho.reconstruct(method="gd", client=object())
     with pytest.raises(TypeError, match=r"client must be a distributed\.Client, got str"):
         ptycho.iterate(client="localhost")
+
+
+def test_the_documentation_calls_what_there_is():
+    text = (Path(__file__).parents[2] / "docs" / "many_devices.md").read_text(encoding="utf-8")
+    blocks = [block.partition("```")[0] for block in text.split("```python\n")[1:]]
+    calls = [node for block in blocks for node in ast.walk(ast.parse(block)) if isinstance(node, ast.Call)]
+    signatures = {
+        "LocalCluster": inspect.signature(LocalCluster),
+        "Client": inspect.signature(Client),
+        "reconstruct": inspect.signature(ck.MixedObjectMultislicePtychography.reconstruct),
+    }
+    found = set()
+    for call in calls:
+        name = getattr(call.func, "id", getattr(call.func, "attr", None))
+        if name in signatures:
+            found.add(name)
+            named = {keyword.arg for keyword in call.keywords}
+            assert named <= set(signatures[name].parameters), name
+    assert found == set(signatures)

@@ -19,7 +19,7 @@ from caviar_kit.multislice import AmplitudeLoss
 @contextmanager
 def two_workers(**options: Any) -> Iterator[Client]:
     """A client of a LocalCluster of processes with one thread each; both are closed for certain."""
-    settings = {"distributed.comm.timeouts.connect": "20s", "distributed.scheduler.allowed-failures": 1}
+    settings = {"distributed.comm.timeouts.connect": "20s"}
     defaults = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "memory_limit": None}
     with (
         dask.config.set(settings),

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from distributed import Client, LocalCluster
 
+from caviar_kit.backend import array_module, resolve_device, to_numpy
 from caviar_kit.multislice import (
     AmplitudeLoss,
     DistributedEvaluator,
@@ -203,6 +204,24 @@ def test_clients_that_cannot_work_are_refused():
         asyncio.run(refused(cluster.scheduler_address))
     with pytest.raises(ValueError, match="client must be connected"):
         many(client)
+
+
+def test_workers_with_a_gpu_give_the_same_within_single_precision():
+    cupy = pytest.importorskip("cupy", reason="CuPy is not installed")
+    if resolve_device("auto") is np:
+        pytest.skip("CuPy finds no GPU")
+    whole, expected = one(), one().loss_and_gradient(*SCENE)
+    streamed = StreamedPatterns.from_array(whole.patterns, xp=cupy)
+    options = {"n_workers": 1, "threads_per_worker": 1, "processes": False, "dashboard_address": ":0"}
+    with LocalCluster(**options) as cluster, Client(cluster) as client:
+        for patterns, scene in ((whole.patterns, SCENE), (streamed, [cupy.asarray(a) for a in SCENE])):
+            arguments = GEOMETRY, patterns, whole.loss_function
+            with DistributedEvaluator(*arguments, client=client, device="gpu") as evaluator:
+                found = evaluator.loss_and_gradient(*scene)
+                assert array_module(found.object) is evaluator.xp
+            assert found.loss == pytest.approx(expected.loss, rel=1e-4)
+            difference = np.linalg.norm(to_numpy(found.object) - expected.object)
+            assert difference < 1e-4 * np.linalg.norm(expected.object)
 
 
 def test_the_engine_loads_without_dask():
