@@ -11,7 +11,6 @@ import pytest
 from distributed import Client, LocalCluster
 
 import caviar_kit as ck
-
 from caviar_kit.simulation import coherent, scan, silicon_sigma9_snapshots, vacuum_probe_intensity
 from tests.multislice.cluster import kept, two_workers
 from tests.test_ptychography import experiment, prepare

@@ -30,7 +30,7 @@ def many(client, loss=None) -> DistributedEvaluator:
     )
 
 
-@pytest.mark.parametrize("at", [1, 8])
+@pytest.mark.parametrize("at", [5])
 def test_a_worker_lost_in_mid_pass_is_survived_with_the_same_bits(client, tmp_path, at):
     with many(client) as evaluator:
         expected = evaluator.loss_and_gradient(*SCENE)
