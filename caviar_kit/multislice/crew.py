@@ -126,7 +126,7 @@ class Crew:
     def _result(self, future: Any, shard: int) -> Any:
         """Wait for a future, but not for one whose worker is gone."""
         from distributed.comm import CommClosedError
-        from distributed.scheduler import KilledWorker, NoValidWorkerError
+        from distributed.scheduler import KilledWorker
 
         patience = _LOOK
         while True:
@@ -139,7 +139,7 @@ class Crew:
                     patience *= 2  # a large result on its way
                 if not self._lives(shard):
                     raise _Lost from None
-            except (CancelledError, CommClosedError, KilledWorker, NoValidWorkerError):
+            except (CancelledError, CommClosedError, KilledWorker):
                 raise _Lost from None
 
     # Who keeps what ------------------------------------------------------------------------

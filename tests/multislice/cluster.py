@@ -62,5 +62,7 @@ class DeadlyLoss(AmplitudeLoss):
 class FailingLoss(AmplitudeLoss):
     """Raises."""
 
+    error: type[Exception] = ZeroDivisionError
+
     def derivative(self, model: Any, data: Any) -> Any:
-        raise ZeroDivisionError("in the middle of a pass")
+        raise self.error("in the middle of a pass")

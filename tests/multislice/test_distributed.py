@@ -137,10 +137,17 @@ def test_patterns_on_disk_are_read_here_and_sent(client):
         assert_same(evaluator.loss_and_gradient(*SCENE), whole.loss_and_gradient(*SCENE), 1e-6)
 
 
-def test_an_error_of_the_computation_is_passed_on(client):
-    with many(client, FailingLoss()) as evaluator:
+def test_a_pass_may_take_longer_than_we_wait_for_news(client, monkeypatch):
+    monkeypatch.setattr("caviar_kit.multislice.crew._LOOK", 0.003)
+    with many(client) as evaluator:
+        assert_same(evaluator.loss_and_gradient(*SCENE), one().loss_and_gradient(*SCENE), 1e-6)
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError, TimeoutError, KeyError, ConnectionError])
+def test_an_error_of_the_computation_is_passed_on(client, error):
+    with many(client, FailingLoss(error=error)) as evaluator:
         for _ in range(2):
-            with pytest.raises(ZeroDivisionError, match="in the middle of a pass"):
+            with pytest.raises(error, match="in the middle of a pass"):
                 evaluator.loss_and_gradient(*SCENE)
         assert evaluator.loss(*SCENE) > 0  # needs no derivative
         with pytest.raises(ValueError, match=r"transmission must have shape \(states, 4, 24, 25\)"):
