@@ -125,7 +125,7 @@ class Crew:
 
     def _result(self, future: Any, shard: int) -> Any:
         """Wait for a future, but not for one whose worker is gone."""
-        from distributed.comm import CommClosedError
+        from distributed.comm.core import CommClosedError
         from distributed.scheduler import KilledWorker
 
         patience = _LOOK
