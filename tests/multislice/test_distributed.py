@@ -103,6 +103,7 @@ FITS = {
 
 @pytest.mark.parametrize("settings", FITS.values(), ids=FITS)
 def test_a_fit_repeats_to_the_last_bit_and_is_that_of_one_process(client, settings):
+    """To rounding, which a fit amplifies, as it does between two numbers of threads."""
     expected = list(run(one(threads=2), SCENE[1], settings))
     with many(client) as evaluator:
         found = list(run(evaluator, SCENE[1], settings))
