@@ -12,7 +12,8 @@ import os
 import tempfile
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,7 +25,7 @@ from caviar_kit.paths import cache_directory
 __all__ = ["Address", "addresses", "plan"]
 
 _FORWARD, _BACKWARD = -1, 1
-_FLAGS = {"FFTW_MEASURE": 0, "FFTW_ESTIMATE": 1 << 6}
+_FLAGS = {"FFTW_MEASURE": 0, "FFTW_ESTIMATE": 1 << 6, "FFTW_WISDOM_ONLY": 1 << 21}
 _UNALIGNED = 1 << 1
 _ALIGNMENT = 64  # bytes: no processor has longer vectors
 _PREFIX = {"complex64": "fftwf", "complex128": "fftw"}
@@ -49,11 +50,14 @@ def plan(array: np.ndarray) -> tuple[Callable[[], None], Callable[[], None]]:
     """
     import pyfftw
 
-    def made(effort: str) -> list[Any]:
-        return [
-            pyfftw.FFTW(array, array, axes=(-2, -1), direction=way, flags=(effort, "FFTW_DESTROY_INPUT"))
-            for way in ("FFTW_FORWARD", "FFTW_BACKWARD")
-        ]
+    def made(*flags: str) -> list[Any] | None:
+        try:
+            return [
+                pyfftw.FFTW(array, array, axes=(-2, -1), direction=way, flags=(*flags, "FFTW_DESTROY_INPUT"))
+                for way in ("FFTW_FORWARD", "FFTW_BACKWARD")
+            ]
+        except RuntimeError:  # asked for a known plan only, and there is none
+            return None
 
     forward, backward = _with_kept_plans(made)
     return forward.execute, backward.execute
@@ -87,36 +91,41 @@ def addresses(shape: tuple[int, int], dtype: str) -> Address | None:
     unaligned = _UNALIGNED if wave.nbytes % _ALIGNMENT else 0
     place = wave.ctypes.data
 
-    def made(effort: str) -> list[int | None]:
-        return [make(*shape, place, place, way, _FLAGS[effort] | unaligned) for way in (_FORWARD, _BACKWARD)]
+    def made(*flags: str) -> list[int] | None:
+        bits = unaligned | sum(_FLAGS[flag] for flag in flags)
+        plans = [make(*shape, place, place, way, bits) for way in (_FORWARD, _BACKWARD)]
+        return plans if all(plans) else None
 
     forward, backward = _with_kept_plans(made)
-    if not (forward and backward):
-        return None
     return Address(ctypes.cast(execute, ctypes.c_void_p).value or 0, forward, backward)
 
 
-def _with_kept_plans(make: Callable[[str], Any]) -> Any:
-    """``make`` plans, by measuring if what was found can be kept for the next process."""
-    import pyfftw
-
-    file = cache_directory() / "fftw_plans.json"
+def _with_kept_plans(make: Callable[..., list[Any] | None]) -> list[Any]:
+    """``make(*flags)`` of known plans, or new ones by measuring if they can be kept for other processes."""
     with _lock:
-        effort = "FFTW_MEASURE" if _recall(file) else "FFTW_ESTIMATE"
-        known = pyfftw.export_wisdom()
-        made = make(effort)
-        if effort == "FFTW_MEASURE" and pyfftw.export_wisdom() != known:
-            _write(file)
-    return made
+        store = _store(cache_directory() / "fftw_plans.json")
+        if store is None:
+            return make("FFTW_ESTIMATE") or []
+        known = make("FFTW_MEASURE", "FFTW_WISDOM_ONLY")
+        if known is not None:
+            store.keep()  # they may have been learnt elsewhere
+            return known
+        with store.alone():
+            store.learn()  # what another process found meanwhile
+            measured = make("FFTW_MEASURE") or []
+            store.write()
+        return measured
 
 
 @cache
-def _recall(file: Path) -> bool:
-    """Teach FFTW the plans in ``file``, once per process; whether new ones can be kept there."""
+def _store(file: Path) -> _Store | None:
+    """Plans kept in ``file``, which FFTW now knows; None if it cannot be written to."""
+    store = _Store(file)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        _learn(file)
-        _write(file)
+        with store.alone():
+            store.learn()
+            store.write()
     except OSError as error:
         warnings.warn(
             f"FFT plans cannot be kept in {file.parent} ({error}), so they are guessed and up to twice as "
@@ -124,26 +133,59 @@ def _recall(file: Path) -> bool:
             UserWarning,
             stacklevel=5,
         )
-        return False
-    return True
+        return None
+    return store
 
 
-def _learn(file: Path) -> None:
-    import pyfftw
+class _Store:
+    """A file with everything that FFTW has learnt ("wisdom")."""
 
-    try:
-        kept = json.loads(file.read_text())
-        pyfftw.import_wisdom(tuple(str(precision).encode() for precision in kept))
-    except (FileNotFoundError, LookupError, TypeError, ValueError):  # none yet, or damaged: measure again
-        return
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self._kept: tuple[bytes, ...] = ()
 
+    def learn(self) -> None:
+        """Teach FFTW what the file holds."""
+        import pyfftw
 
-def _write(file: Path) -> None:
-    """Add what FFTW knows now to ``file``, all or nothing."""
-    import pyfftw
+        try:
+            kept = json.loads(self.file.read_text())
+            pyfftw.import_wisdom(tuple(str(precision).encode() for precision in kept))
+        except (FileNotFoundError, LookupError, TypeError, ValueError):  # none yet, or damaged
+            return
 
-    _learn(file)  # another process may have added some
-    text = json.dumps([precision.decode() for precision in pyfftw.export_wisdom()])
-    with tempfile.NamedTemporaryFile("w", dir=file.parent, suffix=".part", delete=False) as part:
-        part.write(text)
-    os.replace(part.name, file)
+    def keep(self) -> None:
+        """Write what FFTW knows, unless the file has it."""
+        import pyfftw
+
+        if pyfftw.export_wisdom() != self._kept:
+            with self.alone():
+                self.learn()
+                self.write()
+
+    def write(self) -> None:
+        """Write what FFTW knows, all or nothing."""
+        import pyfftw
+
+        self._kept = pyfftw.export_wisdom()
+        text = json.dumps([precision.decode() for precision in self._kept])
+        with tempfile.NamedTemporaryFile("w", dir=self.file.parent, suffix=".part", delete=False) as part:
+            part.write(text)
+        os.replace(part.name, self.file)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Let one process of this machine at a time add plans, where the system can lock a folder."""
+        try:
+            import fcntl
+
+            folder = os.open(self.file.parent, os.O_RDONLY)
+        except (ImportError, OSError):
+            yield
+            return
+        try:
+            with suppress(OSError):  # a file system without locks
+                fcntl.flock(folder, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(folder)

@@ -10,6 +10,7 @@ import numpy as np
 
 from caviar_kit import multislice, validation
 from caviar_kit._adapter import PARENT_VIEW, Py4DSTEMAdapter, inputs
+from caviar_kit._adapter.fitting import releasing
 from caviar_kit.checkpointing import run_with_checkpoints
 from caviar_kit.physics import electron_wavelength
 from caviar_kit.progress import run_to_the_end
@@ -51,7 +52,8 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
     object_type : {"phase", "complex"}
         Unknowns of the fit: a pure phase, or real and imaginary part. ``object`` is complex anyway.
     device : {"auto", "cpu", "gpu"}
-        Where the fit runs; "auto" takes a CuPy GPU if one answers.
+        Where the fit runs; "auto" takes a CuPy GPU if one answers. With ``reconstruct(client=…)`` each
+        Dask worker answers this for itself, and this process for the unknowns that it keeps.
     seed : int
         Seed of everything random.
     verbose : bool
@@ -135,6 +137,7 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
         reset: bool = True,
         checkpoint: str | os.PathLike[str] | None = None,
         checkpoint_every: float = 60.0,
+        client: Any = None,
         **settings: Any,
     ) -> Iterator[multislice.Snapshot]:
         """Reconstruct as a generator: one :class:`caviar_kit.multislice.Snapshot` per iteration.
@@ -146,7 +149,7 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
         self._require_preprocess()
         fit, start = self._fit_settings(max_iter, one_state_iter, reset, settings)
         self._require_memory(fit, checkpoint is not None)
-        evaluator = self._evaluator(loss, self._nominal_model() if reset else None)
+        evaluator = self._evaluator(loss, self._nominal_model() if reset else None, client)
         probe = self._starting_probe(reset)
         start_of_fit = {"initial_object": start, "instrument": None if reset else self._instrument}
         if checkpoint is None:
@@ -155,6 +158,8 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
             steps = run_with_checkpoints(
                 evaluator, probe, fit, checkpoint, every_seconds=checkpoint_every, **start_of_fit
             )
+        if isinstance(evaluator, multislice.DistributedEvaluator):
+            steps = releasing(steps, evaluator)
         before = ([], []) if reset else (list(self.error_iterations), list(self.held_out_iterations))
         return self._iterate(steps, reset, *before)
 
@@ -170,6 +175,7 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
         store_iterations: bool = False,
         checkpoint: str | os.PathLike[str] | None = None,
         checkpoint_every: float = 60.0,
+        client: Any = None,
         **settings: Any,
     ) -> Self:
         """Fit first one state, then, from its thermally warped copies, all states.
@@ -198,6 +204,9 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
             minimises the amplitude loss, and gives no weight to masked pixels and the unmeasured margin.
         store_iterations : bool
             Keep object and probe of every iteration in ``object_iterations`` and ``probe_iterations``.
+        client : distributed.Client, optional
+            Share the scan positions among the workers of this Dask cluster, one shard each, and each on
+            its ``device``; see docs/many_devices.md.
         **settings
             Further fields of :class:`caviar_kit.multislice.FitSettings`: ``object_type``, ``optimizer``
             ("lbfgs" or "adam"), ``refine``, ... With "gd" the parent's ``step_size``, ``max_batch_size``,
@@ -211,7 +220,9 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
         ------
         TypeError, ValueError
             If a setting is unknown or not usable, preprocess was not run, or ``checkpoint`` is of
-            another fit, damaged or something else.
+            another fit, damaged or something else, or ``client`` is no synchronous Dask client.
+        RuntimeError
+            If Dask workers are lost again and again, or there is none.
         """
         if validation.choice("method", method, ("engine", "gd")) == "gd":
             self._require_preprocess()
@@ -219,6 +230,8 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
                 raise ValueError(f"method='gd' minimises loss='amplitude' only, got {loss!r}")
             if checkpoint is not None:
                 raise ValueError("method='gd' writes no checkpoint: leave checkpoint out")
+            if client is not None:
+                raise ValueError("method='gd' runs in this process only: leave client out")
             self._descend(max_iter, one_state_iter, reset, progress_bar, store_iterations, settings)
             return self
         steps = self.iterate(
@@ -228,6 +241,7 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
             reset=reset,
             checkpoint=checkpoint,
             checkpoint_every=checkpoint_every,
+            client=client,
             **settings,
         )
         if store_iterations:

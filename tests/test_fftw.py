@@ -38,10 +38,10 @@ def cache(tmp_path, monkeypatch):
     """An empty cache directory, and FFTW knowing no plan, before and after."""
     known = pyfftw.export_wisdom()
     monkeypatch.setenv("CAVIAR_KIT_CACHE", str(tmp_path))
-    fftw._recall.cache_clear()
+    fftw._store.cache_clear()
     pyfftw.forget_wisdom()
     yield tmp_path
-    fftw._recall.cache_clear()
+    fftw._store.cache_clear()
     pyfftw.import_wisdom(known)
 
 
@@ -57,6 +57,41 @@ def run_transform(cache: Path) -> str:
 def test_processes_share_plans_and_bits(tmp_path):
     assert len({run_transform(tmp_path) for _ in range(4)}) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["fftw_plans.json"]
+
+
+def test_plans_that_another_process_found_meanwhile_are_taken(cache, monkeypatch):
+    """Else two that begin together would measure, choose and round differently."""
+    backend.plan_fft(np.zeros((4, 4), np.complex64))  # this process has read the file
+    run_transform(cache)  # another one adds its plan
+    monkeypatch.setattr(pyfftw, "FFTW", measured := Spy(pyfftw.FFTW))
+    exec(TRANSFORM.replace("print", "str"), {})
+    assert len(measured.calls) > 6
+    assert [flags for flags, known in measured.calls if not known] == []
+
+
+class Spy:
+    """pyfftw.FFTW that notes whether FFTW could answer from plans it knew."""
+
+    def __init__(self, plan):
+        self.plan, self.calls = plan, []
+
+    def __call__(self, *arrays, flags, **options):
+        try:
+            self.plan(*arrays, flags=(*flags, "FFTW_WISDOM_ONLY"), **options)
+            known = True
+        except RuntimeError:
+            known = "FFTW_WISDOM_ONLY" in flags  # asked for known ones only
+        self.calls.append((flags, known))
+        return self.plan(*arrays, flags=flags, **options)
+
+
+def test_plans_follow_to_another_cache(cache, tmp_path_factory, monkeypatch):
+    """Otherwise a process that reads that one would find its own."""
+    backend.plan_fft(np.zeros((30, 44), np.complex64))
+    other = tmp_path_factory.mktemp("other")
+    monkeypatch.setenv("CAVIAR_KIT_CACHE", str(other))
+    backend.plan_fft(np.zeros((30, 44), np.complex64))
+    assert (other / "fftw_plans.json").read_text() == (cache / "fftw_plans.json").read_text()
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from caviar_kit.backend import default_threads, resolve_device
 from caviar_kit.illumination import unit_probe
 from caviar_kit.multislice.memory import estimate_memory
 
-__all__ = ["Fitting"]
+__all__ = ["Fitting", "releasing"]
 
 
 class Fitting(Parent):
@@ -121,6 +121,14 @@ class Fitting(Parent):
         finally:
             if snapshot is not None:
                 self._store(snapshot)
+
+
+def releasing(
+    steps: Iterator[multislice.Snapshot], evaluator: multislice.DistributedEvaluator
+) -> Iterator[multislice.Snapshot]:
+    """The same snapshots; when no more are asked for, the workers forget the patterns."""
+    with closing(evaluator), closing(steps):  # type: ignore[type-var]
+        yield from steps
 
 
 def _or_nan(loss: float | None) -> float:

@@ -45,15 +45,20 @@ class Handover(Parent):
         """The engine's model with the scan as preprocess placed it."""
         return replace(self._model, positions=_without_noise(self._positions_px_initial))
 
-    def _evaluator(self, loss: str, model: multislice.MultisliceModel | None = None) -> multislice.Evaluator:
-        """The engine's misfit of the patterns, for the present model or another one."""
+    def _evaluator(
+        self, loss: str, model: multislice.MultisliceModel | None = None, client: Any = None
+    ) -> multislice.Evaluator:
+        """The engine's misfit of the patterns, for the present model or another one, here or on workers."""
         xp = resolve_device(self._engine_device)
         beam = self._beam if self._beam is not None else self._mean_diffraction_intensity
         patterns: Any
         if self._streaming is None:
             patterns = np.square(self._amplitudes, dtype=np.float32)
             patterns /= np.float32(beam)
-            patterns = xp.asarray(patterns)
+            if client is None:
+                patterns = xp.asarray(patterns)
+            elif xp is not np:  # the workers compute; this GPU only holds the unknowns
+                patterns = multislice.StreamedPatterns.from_array(patterns, xp=xp)
         else:
             amplitudes = self._amplitudes
             patterns = multislice.StreamedPatterns(
@@ -61,12 +66,12 @@ class Handover(Parent):
                 amplitudes.shape,
                 xp=xp,
             )
-        weights = None if self._detector_weights.all() else self._detector_weights
-        return multislice.Evaluator(
-            self._model if model is None else model,
-            patterns,
-            make_loss(loss),
-            weights=None if weights is None else xp.asarray(weights),
+        weights = None if self._detector_weights.all() else xp.asarray(self._detector_weights)
+        model = self._model if model is None else model
+        if client is None:
+            return multislice.Evaluator(model, patterns, make_loss(loss), weights=weights)
+        return multislice.DistributedEvaluator(
+            model, patterns, make_loss(loss), client=client, weights=weights, device=self._engine_device
         )
 
     def _store(self, snapshot: multislice.Snapshot) -> None:

@@ -5,6 +5,7 @@ knows of py4DSTEM or abTEM.
 """
 
 from caviar_kit.multislice.checkpoint import Checkpoint, load_checkpoint
+from caviar_kit.multislice.distributed import DistributedEvaluator
 from caviar_kit.multislice.engine import Snapshot, run
 from caviar_kit.multislice.gradient import Evaluation, Evaluator
 from caviar_kit.multislice.instrument import Instrument
@@ -30,6 +31,7 @@ __all__ = [
     "Checkpoint",
     "CoherentModes",
     "Departure",
+    "DistributedEvaluator",
     "Evaluation",
     "Evaluator",
     "FitSettings",

@@ -76,7 +76,8 @@ class GradientSums(LossSums):
         if "background" in wanted:
             sums["background"] += residual.sum(axis=0)
         if "beam" in wanted:
-            sums["beam"][positions] += (residual * intensity).sum(axis=(1, 2), dtype=np.float64)
+            by_beam = (residual * intensity).sum(axis=(1, 2), dtype=np.float64)
+            waves.xp.add.at(sums["beam"], positions, by_beam)  # a position may come twice
         if waves.beam is not None:
             residual = residual * waves.beam[positions]
         shifted, phases = waves.to_probe(
@@ -88,11 +89,11 @@ class GradientSums(LossSums):
             phases=bool(wanted & {"slopes", "thicknesses"}),
         )
         if "positions" in wanted:
-            sums["positions"][positions] += waves.position_gradient(shifted, positions)
+            waves.xp.add.at(sums["positions"], positions, waves.position_gradient(shifted, positions))
         if phases is not None:
             by_slope, by_thickness = waves.propagation.derivatives(positions, phases)
             if len(sums["slopes"]) > 1:
-                sums["slopes"][positions] += by_slope
+                waves.xp.add.at(sums["slopes"], positions, by_slope)
             else:
                 sums["slopes"][0] += by_slope.sum(axis=0)
             sums["thicknesses"] += by_thickness
