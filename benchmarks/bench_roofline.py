@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +20,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # from a checkout, installed or not
 
-from benchmarks.fft_floor import floors
+from benchmarks.fft_floor import fft_flops, floors
 from benchmarks.fixed_problem import Problem
 from benchmarks.measuring import interleaved, machine
 from caviar_kit.backend import default_threads
@@ -30,12 +29,6 @@ from caviar_kit.multislice import AmplitudeLoss, Evaluator
 COMPLEX, REAL = 8, 4  # bytes
 CACHED, UNCACHED = 2**17, 2**26  # bytes of an array that stays in cache, and of one that cannot
 PRODUCT = 6  # flops of a complex product
-
-
-def fft_flops(problem: Problem) -> float:
-    """Of all transforms of a pass."""
-    pixels = problem.window**2
-    return problem.ffts * 5 * pixels * math.log2(pixels)
 
 
 def pointwise_flops(problem: Problem) -> float:

@@ -2,10 +2,11 @@
 
     python benchmarks/bench_scaling.py > scaling.jsonl
 
-Every point takes turns with the fixed problem, and is given relative to it: ``cost_per_fft`` is seconds per
-position, state, mode and transform, ``cost_per_floor`` seconds per second of that point's own transforms.
-``deviation_from_linear`` is how far the first is from 1, for the window (N log N) the second. A last line
-per parameter has the exponent of a fit, seconds against transforms (for the window: against the floor).
+Every point takes turns with the fixed problem, and is given relative to it: ``work`` is the arithmetic of all
+transforms, ``cost_per_fft`` seconds per transform (one position, state and mode has 2 (2 (slices - 1) + 1)),
+``cost_per_floor`` seconds per second of that point's own transforms. ``deviation_from_linear`` is how far
+the first is from 1, for the window (N log N) the second. A last line per parameter has the exponent of a fit,
+seconds against transforms (for the window: against the floor).
 
 Memory is that of a fresh process: what loss and gradient add to data and object that are already there, for
 parts of one and the same scan, so that the object does not grow with the positions. Linux only.
@@ -25,7 +26,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # from a checkout, installed or not
 
-from benchmarks.fft_floor import floors
+from benchmarks.fft_floor import fft_flops, floors
 from benchmarks.fixed_problem import Problem
 from benchmarks.measuring import interleaved, machine, peak_resident_mb, resident_mb
 from caviar_kit.backend import default_threads
@@ -69,6 +70,7 @@ def point(varied: str, value: int, threads: int, repeats: int) -> dict[str, Any]
         "value": value,
         **dataclasses.asdict(problem),
         "ffts": problem.ffts,
+        "work": round(fft_flops(problem) / fft_flops(REFERENCE), 4),
         "threads": threads,
         "pass_seconds": round(passes["here"], 5),
         "reference_seconds": round(passes["reference"], 5),

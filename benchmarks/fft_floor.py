@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle, islice
@@ -12,12 +13,18 @@ import numpy as np
 from benchmarks.fixed_problem import Problem
 from caviar_kit.backend import plan_fft, zeros
 
-__all__ = ["floors"]
+__all__ = ["fft_flops", "floors"]
 
 Work = Callable[[], object]
 CACHED_BYTES = 256 * 1024  # of one batch: stays in a core's L2 cache
 LARGE = 256  # transforms in one batch, shared among the threads of FFTW itself
 DEVICE_BYTES = (2**21, 2**25, 2**29)  # of one batch on a GPU: within its cache, or enough to fill it
+
+
+def fft_flops(problem: Problem) -> float:
+    """Flops of all transforms of a pass, 5 N log₂ N for N pixels."""
+    pixels = problem.window**2
+    return problem.ffts * 5 * pixels * math.log2(pixels)
 
 
 def floors(problem: Problem, xp: Any, threads: int) -> dict[str, Work]:

@@ -24,10 +24,10 @@ STYLES = {
     "states": ("states", "#E69F00", "s"),
     "modes": ("probe modes", "#009E73", "^"),
     "slices": ("slices", "#CC79A7", "D"),
-    "window": ("window, N log N", "#000000", "v"),
+    "window": ("window, to its floor", "#000000", "v"),
 }
 MARKERS = {1: "o", 3: "^"}  # by probe modes
-MEMORY, CACHE, TRANSFORMS = "#0072B2", "#E69F00", "#000000"
+COLOURS = {"memory": "#0072B2", "cache": "#E69F00"}
 
 
 def scaling(lines: Iterable[Line], ax: Axes) -> Axes:
@@ -35,7 +35,9 @@ def scaling(lines: Iterable[Line], ax: Axes) -> Axes:
     for varied, (label, colour, marker) in STYLES.items():
         points = [p for p in lines if p["benchmark"] == "scaling" and p["varied"] == varied]
         cost = [1 + p["deviation_from_linear"] for p in points]
-        ax.plot([work(p) for p in points], cost, color=colour, marker=marker, markersize=4, lw=1, label=label)
+        ax.plot(
+            [p["work"] for p in points], cost, color=colour, marker=marker, markersize=4, lw=1, label=label
+        )
     ax.axhspan(0.9, 1.1, color="0.9", zorder=0, lw=0)
     ax.set_xscale("log", base=2)
     ax.xaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
@@ -46,44 +48,28 @@ def scaling(lines: Iterable[Line], ax: Axes) -> Axes:
     return ax
 
 
-def work(point: Line) -> float:
-    """Transforms of a point relative to the fixed problem; for the window N log N."""
-    if point["varied"] != "window":
-        return point["ffts"] / 28672
-    pixels = point["window"] ** 2
-    return pixels * np.log2(pixels) / (4096 * 12)
-
-
 def roofline(lines: Iterable[Line], ax: Axes) -> Axes:
     """Flops per second against flops per byte, for the traffic of memory and for that of the cache."""
     points = sorted((p for p in lines if p["benchmark"] == "roofline"), key=lambda p: p["modes"])
     if not points:
         return ax
-    best = points[0]
-    flops = np.geomspace(0.2, 5000, 200)
+    best = {key: max(p[key] for p in points) for key in points[0] if key.endswith("_per_second")}
     roof = best["fft_gflop_per_second"]
-    for name, key, colour in (
-        ("memory", "memory_gb_per_second", MEMORY),
-        ("cache", "cache_gb_per_second", CACHE),
-    ):
-        slope = np.minimum(flops * best[key], roof)
-        ax.plot(flops, slope, color=colour, lw=1.2, label=f"roof: {name}, {best[key]:.0f} GB/s", zorder=1)
-    ax.axhline(roof, color=TRANSFORMS, lw=1, ls="--", label=f"transforms alone, {roof:.0f} Gflop/s", zorder=0)
+    for name, colour in COLOURS.items():
+        bandwidth = best[f"{name}_gb_per_second"]
+        slope = np.array([0.1, roof / bandwidth])
+        ax.plot(slope, slope * bandwidth, color=colour, lw=1.5, label=f"{name}, {bandwidth:.0f} GB/s")
+    ax.axhline(roof, color="black", lw=1, ls="--", label=f"transforms, {roof:.0f} Gflop/s")
     for point in points:
-        total = point["fft_gflop"] + point["pointwise_gflop"]
-        rate, modes = point["pass_gflop_per_second"], point["modes"]
-        for gigabytes, colour in ((point["necessary_gb"], MEMORY), (point["wave_gb"], CACHE)):
-            ax.plot(total / gigabytes, rate, MARKERS.get(modes, "x"), color=colour, markersize=6, mec="black")
-        ax.plot(
-            [],
-            [],
-            MARKERS.get(modes, "x"),
-            color="white",
-            mec="black",
-            label=f"pass, {modes} mode" + "s" * (modes > 1),
-        )
-    ax.set_xscale("log")
-    ax.set_yscale("log")
+        flops, modes = point["fft_gflop"] + point["pointwise_gflop"], point["modes"]
+        moved = {"memory": point["necessary_gb"], "cache": point["wave_gb"]}
+        style = {"marker": MARKERS.get(modes, "x"), "ls": "none", "mec": "black", "markersize": 6}
+        for name, gigabytes in moved.items():
+            ax.plot(flops / gigabytes, point["pass_gflop_per_second"], color=COLOURS[name], **style)
+        ax.plot([], [], color="white", label=f"pass, probe modes: {modes}", **style)
+    ax.set(xscale="log", yscale="log", xlim=(0.1, 5000), ylim=(roof / 50, 2 * roof))
+    ax.yaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
+    ax.yaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
     ax.set_xlabel("flop per byte moved")
     ax.set_ylabel("Gflop/s")
     ax.legend(frameon=False, loc="lower right")
