@@ -5,8 +5,8 @@
 PtyRAD comes from PyPI into an environment of its own (``--environment``), once; PyTorch with the CUDA
 libraries that its Linux wheels ask for takes about 6 GB there. Where that fails, one sentence says so, and
 the exit status is 0. PtyRAD's seconds are those that it reports itself for an iteration (forward, backward
-and Adam's step; its constraints are off), ours are those of loss and gradient; medians. Turns are taken:
-we, PtyRAD, we again, as often as ``--rounds`` says.
+and Adam's step; its constraints are off) with the best of the given batch sizes, ours are those of loss and
+gradient; medians. Turns are taken: we, PtyRAD, we, PtyRAD …, as often as ``--rounds`` and batches say.
 """
 
 from __future__ import annotations
@@ -114,12 +114,14 @@ def ptyrad_parameters(problem: Problem, path: Path, iterations: int, batch: int)
     }  # fmt: skip
 
 
-def run_ptyrad(python: Path, problem: Problem, patterns: np.ndarray, options: Any) -> dict[str, Any]:
+def run_ptyrad(
+    python: Path, problem: Problem, patterns: np.ndarray, batch: int, options: Any
+) -> dict[str, Any]:
     """One reconstruction in a process of its own."""
     with tempfile.TemporaryDirectory() as name:
         data, params = Path(name) / "patterns.npy", Path(name) / "params.json"
         np.save(data, np.fft.fftshift(patterns * np.float32(ELECTRONS), axes=(-2, -1)))
-        params.write_text(json.dumps(ptyrad_parameters(problem, data, options.repeats + 1, options.batch)))
+        params.write_text(json.dumps(ptyrad_parameters(problem, data, options.repeats + 1, batch)))
         command = [python, CHILD, params, "--threads", str(options.threads), "--window", str(problem.window)]
         # a shared PYTHONPATH would mix the two environments
         variables = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
@@ -139,22 +141,29 @@ def measure(python: Path, problem: Problem, options: Any) -> dict[str, Any]:
     def ours() -> float:
         return interleaved(work, options.repeats)["ours"]
 
-    here, there = [ours()], []
+    here, there = [ours()], {batch: [] for batch in options.batch}
     for _ in range(options.rounds):
-        there.append(run_ptyrad(python, problem, patterns, options))
-        here.append(ours())
-    theirs = statistics.median(s for run in there for s in run["iteration_seconds"])
-    mine = statistics.median(here)
+        for batch, runs in there.items():
+            runs.append(run_ptyrad(python, problem, patterns, batch, options))
+            here.append(ours())
+    theirs = {
+        batch: statistics.median(s for run in runs for s in run["iteration_seconds"])
+        for batch, runs in there.items()
+    }
+    best = min(theirs, key=theirs.__getitem__)
+    mine, run = statistics.median(here), there[best][0]
     return {
         "pass_seconds": round(mine, 4),
-        "ptyrad_iteration_seconds": round(theirs, 4),
-        "times_faster": round(theirs / mine, 2),
+        "ptyrad_iteration_seconds": round(theirs[best], 4),
+        "times_faster": round(theirs[best] / mine, 2),
+        "ptyrad_batch": best,
+        "ptyrad_by_batch": {batch: round(seconds, 4) for batch, seconds in theirs.items()},
         "ffts": problem.ffts,
-        "ptyrad_ffts": there[0]["ffts"],
-        "ptyrad_losses": [float(f"{loss:.4g}") for loss in there[0]["losses"]],
-        "ptyrad_shapes": [there[0]["object_shape"], there[0]["probe_shape"]],
-        "peer_versions": {name: there[0][name] for name in ("ptyrad", "torch")},
-        "peer_threads": there[0]["torch_threads"],
+        "ptyrad_ffts": run["ffts"],
+        "ptyrad_losses": [float(f"{loss:.4g}") for loss in run["losses"]],
+        "ptyrad_shapes": [run["object_shape"], run["probe_shape"]],
+        "peer_versions": {name: run[name] for name in ("ptyrad", "torch")},
+        "peer_threads": run["torch_threads"],
     }
 
 
@@ -168,11 +177,13 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--python", help="what to make it with, 3.12 or newer; found by itself if it can be")
     parser.add_argument("--modes", type=int, default=1)
     parser.add_argument("--threads", type=int, default=default_threads())
-    parser.add_argument("--batch", type=int, default=32, help="patterns per step of PtyRAD, 32 by default")
+    parser.add_argument(
+        "--batch", type=int, nargs="+", default=[4, 8, 32], help="patterns per step of PtyRAD"
+    )
     parser.add_argument("--repeats", type=int, default=4, help="passes and iterations in each turn")
     parser.add_argument("--rounds", type=int, default=2)
     options = parser.parse_args()
-    if min(options.modes, options.threads, options.batch, options.repeats, options.rounds) < 1:
+    if min(options.modes, options.threads, *options.batch, options.repeats, options.rounds) < 1:
         parser.error("all numbers must be at least 1")
     return options
 
@@ -190,7 +201,6 @@ def main() -> int:
         "benchmark": "peers",
         "modes": options.modes,
         "threads": options.threads,
-        "batch": options.batch,
         **measure(python, problem, options),
     }
     print(json.dumps(result | machine("numpy", "pyFFTW", "numba")), flush=True)

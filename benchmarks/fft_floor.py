@@ -34,7 +34,7 @@ def floors(problem: Problem, xp: Any, threads: int) -> dict[str, Work]:
     if pyFFTW is installed. On a GPU: batches of several sizes with one cuFFT plan each.
     """
     if xp is not np:
-        return {f"batches of {n} bytes": _device(problem, xp, n) for n in DEVICE_BYTES}
+        return {f"batches of {n >> 20} MiB": _device(problem, xp, n) for n in DEVICE_BYTES}
     ways = {"small batches": _small(problem, threads)}
     large = _large(problem, threads)
     return ways if large is None else {**ways, "large batches": large}
