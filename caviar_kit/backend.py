@@ -6,21 +6,15 @@ transforms from :func:`plan_fft`.
 
 from __future__ import annotations
 
-import json
 import os
-import tempfile
-import warnings
 from collections.abc import Callable
-from functools import cache
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import scipy.fft
 
-from caviar_kit import validation
-from caviar_kit.paths import cache_directory
+from caviar_kit import fftw, validation
 
 __all__ = ["array_module", "default_threads", "plan_fft", "resolve_device", "to_numpy", "zeros"]
 
@@ -87,19 +81,19 @@ def zeros(xp: ModuleType, shape: tuple[int, ...], dtype: Any) -> Array:
     return xp.zeros(shape, dtype)
 
 
-def plan_fft(source: Array, target: Array | None = None) -> tuple[Transform, Transform]:
-    """Plan unnormalised 2-D transforms over the last two axes, without allocation when called.
+def plan_fft(array: Array) -> tuple[Transform, Transform]:
+    """Plan unnormalised 2-D transforms over the last two axes, in place.
 
     Parameters
     ----------
-    source, target : complex array (..., y, x)
-        Fixed buffers; ``target`` defaults to ``source`` (in place).
+    array : complex array (..., y, x)
+        A fixed buffer.
 
     Returns
     -------
     forward, backward : callables
-        ``forward()`` writes Σ f exp(-2πi k·r) of ``source`` to ``target``; ``backward()`` writes
-        Σ f exp(+2πi k·r), not divided by the number of pixels. Both may overwrite ``source``.
+        ``forward()`` replaces f by Σ f exp(-2πi k·r); ``backward()`` by Σ f exp(+2πi k·r), not divided
+        by the number of pixels.
 
     Notes
     -----
@@ -113,84 +107,30 @@ def plan_fft(source: Array, target: Array | None = None) -> tuple[Transform, Tra
     UserWarning
         If that directory cannot be written to; plans are then guessed, slower but reproducible.
     """
-    target = source if target is None else target
-    if array_module(source) is not np:
-        return _plan_cupy(source, target)
+    if array_module(array) is not np:
+        return _plan_cupy(array)
     try:
-        import pyfftw
+        return fftw.plan(array)
     except ImportError:
-        return _plan_scipy(source, target)
+        return _plan_scipy(array)
 
-    file = cache_directory() / "fftw_plans.json"
-    effort = "FFTW_MEASURE" if _recall_plans(file) else "FFTW_ESTIMATE"
-    known = pyfftw.export_wisdom()
-    forward, backward = (
-        pyfftw.FFTW(source, target, axes=(-2, -1), direction=way, flags=(effort, "FFTW_DESTROY_INPUT"))
-        for way in ("FFTW_FORWARD", "FFTW_BACKWARD")
+
+def _plan_scipy(array: np.ndarray) -> tuple[Transform, Transform]:
+    def forward() -> None:
+        array[...] = scipy.fft.fft2(array, overwrite_x=True)
+
+    def backward() -> None:
+        array[...] = scipy.fft.ifft2(array, norm="forward", overwrite_x=True)
+
+    return forward, backward
+
+
+def _plan_cupy(array: Array) -> tuple[Transform, Transform]:
+    from cupy.cuda import cufft
+    from cupyx.scipy import fft
+
+    plan = fft.get_fft_plan(array, axes=(-2, -1), value_type="C2C")
+    return (
+        lambda: plan.fft(array, array, cufft.CUFFT_FORWARD),
+        lambda: plan.fft(array, array, cufft.CUFFT_INVERSE),
     )
-    if effort == "FFTW_MEASURE" and pyfftw.export_wisdom() != known:
-        _write_plans(file)
-    return forward.execute, backward.execute
-
-
-@cache
-def _recall_plans(file: Path) -> bool:
-    """Teach FFTW the plans in ``file``, once per process; whether new ones can be kept there."""
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        _import_plans(file)
-        _write_plans(file)
-    except OSError as error:
-        warnings.warn(
-            f"FFT plans cannot be kept in {file.parent} ({error}), so they are guessed and up to twice as "
-            "slow; set CAVIAR_KIT_CACHE to a directory that can be written to",
-            UserWarning,
-            stacklevel=3,
-        )
-        return False
-    return True
-
-
-def _import_plans(file: Path) -> None:
-    import pyfftw
-
-    try:
-        kept = json.loads(file.read_text())
-        pyfftw.import_wisdom(tuple(str(precision).encode() for precision in kept))
-    except (FileNotFoundError, LookupError, TypeError, ValueError):  # none yet, or damaged: measure again
-        return
-
-
-def _write_plans(file: Path) -> None:
-    """Add what FFTW knows now to ``file``, all or nothing."""
-    import pyfftw
-
-    _import_plans(file)  # another process may have added some
-    text = json.dumps([precision.decode() for precision in pyfftw.export_wisdom()])
-    with tempfile.NamedTemporaryFile("w", dir=file.parent, suffix=".part", delete=False) as part:
-        part.write(text)
-    os.replace(part.name, file)
-
-
-def _plan_scipy(source: np.ndarray, target: np.ndarray) -> tuple[Transform, Transform]:
-    def forward() -> None:
-        target[...] = scipy.fft.fft2(source, overwrite_x=True)
-
-    def backward() -> None:
-        target[...] = scipy.fft.ifft2(source, norm="forward", overwrite_x=True)
-
-    return forward, backward
-
-
-def _plan_cupy(source: Array, target: Array) -> tuple[Transform, Transform]:
-    from cupyx.scipy import fft as cufft
-
-    plan = cufft.get_fft_plan(source, axes=(-2, -1), value_type="C2C")
-
-    def forward() -> None:
-        target[...] = cufft.fft2(source, overwrite_x=True, plan=plan)
-
-    def backward() -> None:
-        target[...] = cufft.ifft2(source, norm="forward", overwrite_x=True, plan=plan)
-
-    return forward, backward

@@ -1,15 +1,15 @@
 """Loss of the multislice model and its exact gradient in object, probe and instrument.
 
 For a real loss L of complex variables, "gradient" means G = 2 ∂L/∂conj(z), so that
-dL = Re Σ conj(G) dz. One scan position at a time keeps its waves in the processor's
-cache; positions are shared among threads in fixed blocks, so results are reproducible
-for a given number of threads.
+dL = Re Σ conj(G) dz. Positions are evaluated in batches, on a CPU so small that their waves
+stay in cache, and shared among threads in fixed blocks, so results are reproducible for a given
+number of threads.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -19,11 +19,11 @@ from caviar_kit import validation
 from caviar_kit.backend import array_module, default_threads
 from caviar_kit.multislice.instrument import Instrument
 from caviar_kit.multislice.loss import Loss
+from caviar_kit.multislice.misfit import misfit
 from caviar_kit.multislice.model import MultisliceModel
 from caviar_kit.multislice.patterns import StreamedPatterns
 from caviar_kit.multislice.sums import GradientSums, LossSums
-from caviar_kit.multislice.waves import Waves, ifft2
-from caviar_kit.multislice.workspace import Workspace
+from caviar_kit.multislice.waves import Waves, ifft2, waves_for
 
 __all__ = ["Evaluation", "Evaluator"]
 
@@ -93,7 +93,7 @@ class Evaluator:
         self.threads = threads if self.xp is np else 1
         self.nominal = Instrument.nominal(model)
         self.mean_pixel = float(self.patterns[0].mean())  # a scale, for the background
-        self._workspaces: dict[tuple[int, int, int], Workspace] = {}
+        self._workspaces: dict[tuple[int, str, int, int], Any] = {}
 
     def loss(
         self,
@@ -154,58 +154,60 @@ class Evaluator:
         instrument: Instrument | None = None,
     ) -> Array:
         """Modelled patterns (positions, y, x), FFT order, in units of the probe's Σ|P|²."""
-        indices = range(len(self.patterns)) if positions is None else self._indices(positions)
+        indices = self.xp.asarray(self._indices(positions))
         waves = self._waves(transmission, probe, instrument)
         workspace = self._workspace(0, waves)
-        return self.xp.stack([self._pattern(waves, workspace, p).copy() for p in indices])
+        return self.xp.concatenate(
+            [
+                _patterns(waves, waves.to_detector(workspace, batch), batch).copy()
+                for batch in _batches(indices, workspace.batch)
+            ]
+        )
 
     # One pass ------------------------------------------------------------------------------
 
     def _waves(self, transmission: Array, probe: Array, instrument: Instrument | None) -> Waves:
         self._check_unknowns(transmission, probe)
-        return Waves(self.model, transmission, probe, instrument or self.nominal)
+        return waves_for(self.model, transmission, probe, instrument or self.nominal)
 
     def _run(self, waves: Waves, positions: Indices | None, new_sums: Callable[[], Any]) -> Any:
-        indices = np.arange(len(self.patterns)) if positions is None else self._indices(positions)
+        indices = self._indices(positions)
         blocks = [block for block in np.array_split(indices, self.threads) if len(block)]
-        jobs = [
-            self._job(waves, self._workspace(n, waves), block, new_sums()) for n, block in enumerate(blocks)
-        ]
-        if len(jobs) == 1:
-            results = [jobs[0]()]
+        workspaces = [self._workspace(n, waves) for n in range(len(blocks))]
+        if len(blocks) == 1:
+            results = [self._sum(waves, workspaces[0], blocks[0], new_sums())]
         else:
-            with ThreadPoolExecutor(len(jobs)) as pool:
-                results = [future.result() for future in [pool.submit(job) for job in jobs]]
+            with ThreadPoolExecutor(len(blocks)) as pool:
+                futures = [
+                    pool.submit(self._sum, waves, workspace, block, new_sums())
+                    for workspace, block in zip(workspaces, blocks, strict=True)
+                ]
+                results = [future.result() for future in futures]
         for other in results[1:]:
             results[0].add(other)
         results[0].divide(len(indices))
         return results[0]
 
-    def _job(self, waves: Waves, workspace: Workspace, block: np.ndarray, sums: Any) -> Callable[[], Any]:
-        def run() -> Any:
-            for position in block:
-                model = self._pattern(waves, workspace, position)
-                data = self.patterns[position]
-                sums.loss += float(
-                    self._weighted(self.loss_function.value(model, data)).sum(dtype=np.float64)
-                )
-                if sums.differentiates:
-                    residual = self._weighted(self.loss_function.derivative(model, data))
-                    sums.differentiate(workspace, position, residual)
-            return sums
+    def _sum(self, waves: Waves, workspace: Any, block: np.ndarray, sums: Any) -> Any:
+        """Add up ``block``, in batches that the workspace holds."""
+        indices = _batches(self.xp.asarray(block), workspace.batch)
+        for positions, data in zip(indices, self._measured(block, indices), strict=True):
+            intensity = waves.to_detector(workspace, positions)
+            model = _patterns(waves, intensity, positions)
+            residual = workspace.residual[: len(positions)] if sums.differentiates else None
+            sums.loss += misfit(self.loss_function, model, data, self.weights, residual).sum()
+            if sums.differentiates:
+                sums.differentiate(workspace, positions, intensity, residual)
+        return sums
 
-        return run
-
-    def _pattern(self, waves: Waves, workspace: Workspace, position: int) -> Array:
-        """Modelled pattern (y, x) with beam current and background."""
-        intensity = waves.to_detector(workspace, position)
-        beam, background = waves.instrument.beam[position], waves.instrument.background
-        if beam != 1:
-            intensity = intensity * self.real_dtype.type(beam)
-        return intensity if background is None else intensity + background
-
-    def _weighted(self, values: Array) -> Array:
-        return values if self.weights is None else values * self.weights
+    def _measured(self, block: np.ndarray, indices: list[Array]) -> Iterator[Array]:
+        """Measured patterns (n, y, x) of each batch of ``indices``, which make up ``block``."""
+        if isinstance(self.patterns, StreamedPatterns):
+            yield from self.patterns.batches(_batches(block, len(indices[0])))
+        elif len(indices[0]) == 1:
+            yield from (self.patterns[n : n + 1] for n in block)
+        else:
+            yield from (self.patterns[batch] for batch in indices)
 
     # Checks --------------------------------------------------------------------------------
 
@@ -242,8 +244,11 @@ class Evaluator:
             if array.dtype != self.dtype:
                 raise TypeError(f"{name} must be {self.dtype} like the patterns, got {array.dtype}")
 
-    def _indices(self, positions: Indices) -> np.ndarray:
-        indices, count = np.asarray(positions), len(self.patterns)
+    def _indices(self, positions: Indices | None) -> np.ndarray:
+        count = len(self.patterns)
+        if positions is None:
+            return np.arange(count)
+        indices = np.asarray(positions)
         if indices.ndim != 1 or indices.dtype.kind not in "iu" or not indices.size:
             raise ValueError(
                 "positions must be a sequence of at least one index, "
@@ -255,11 +260,19 @@ class Evaluator:
             )
         return indices
 
-    def _workspace(self, worker: int, waves: Waves) -> Workspace:
-        modes, states = len(waves.spectrum), len(waves.transmission)
-        key = (worker, modes, states)
+    def _workspace(self, worker: int, waves: Waves) -> Any:
+        key = (worker, type(waves).__name__, len(waves.spectrum), len(waves.transmission))
         if key not in self._workspaces:
-            self._workspaces[key] = Workspace(
-                self.xp, modes, states, self.model.num_slices, self.model.window, self.dtype
-            )
+            self._workspaces[key] = waves.workspace()
         return self._workspaces[key]
+
+
+def _batches(indices: Array, size: int) -> list[Array]:
+    return [indices[begin : begin + size] for begin in range(0, len(indices), size)]
+
+
+def _patterns(waves: Waves, intensity: Array, positions: Array) -> Array:
+    """Modelled patterns with beam current and background."""
+    if waves.beam is not None:
+        intensity = intensity * waves.beam[positions]
+    return intensity if waves.background is None else intensity + waves.background

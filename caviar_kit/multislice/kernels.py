@@ -1,78 +1,70 @@
-"""The point-wise work of one pass, each kernel in a plain and, for NumPy arrays, a compiled form.
+"""The point-wise work on batches of waves, with NumPy: what :mod:`caviar_kit.multislice.cuda` does on a GPU.
 
-The plain forms run on NumPy and CuPy and define what the kernels do; the compiled ones
-(Numba, if installed) do it in one sweep over memory and release the GIL.
-All arrays are complex, shaped (..., y, x), and may be views into larger ones.
+Waves are complex (positions, modes, states, y, x), ``corners`` (positions, 2) int the first pixels
+of the windows in ``transmission`` and ``object_gradient`` (states, slices, Y, X). The wave that
+enters the first slice is the same for all states: (positions, modes, 1, y, x).
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 
-from caviar_kit.backend import array_module
-
-__all__ = ["add_intensity", "adjoint_transmit"]
-
-Array = Any
-
-try:
-    import numba
-except ImportError:  # a bare GPU machine
-    numba = None
+__all__ = ["add_intensity", "adjoint_transmit", "propagate", "residual_wave", "sum_states", "transmit"]
 
 
-def add_intensity(wave: Array, intensity: Array) -> None:
-    """Add Σ |wave|² over the leading axes to the real ``intensity`` (y, x)."""
-    if numba is not None and array_module(wave) is np:
-        _add_intensity(wave.reshape(-1, *wave.shape[-2:]), intensity)
-        return
-    xp = array_module(wave)
-    intensity += xp.sum((wave.real**2 + wave.imag**2).reshape(-1, *wave.shape[-2:]), axis=0)
+def transmit(
+    incident: np.ndarray, transmission: np.ndarray, corners: np.ndarray, z: int, out: np.ndarray
+) -> None:
+    """``out = incident · patch`` of slice ``z``."""
+    for p, patch in _patches(transmission, corners, z, out):
+        np.multiply(incident[p], patch, out=out[p])
 
 
-def adjoint_transmit(wave: Array, patch: Array, incident: Array, gradient: Array) -> None:
-    """Pull a gradient through ``exit = incident · patch``, both ways at once, in place.
+def propagate(wave: np.ndarray, transfer: np.ndarray, out: np.ndarray, conjugate: bool = False) -> None:
+    """``out = wave · transfer``, or its conjugate; ``transfer`` is (1 or positions, y, x)."""
+    transfer = transfer[:, None, None]
+    np.multiply(wave, transfer.conj() if conjugate else transfer, out=out)
 
-    ``gradient += Σ_modes wave · conj(incident)`` and then ``wave *= conj(patch)``.
 
-    Parameters
-    ----------
-    wave : (modes, states, y, x)
-        Gradient with respect to the exit wave; overwritten by that of the incident wave.
-    patch, gradient : (states, y, x)
-    incident : (modes, states or 1, y, x)
+def add_intensity(far: np.ndarray, out: np.ndarray) -> None:
+    """Add Σ |far|² over modes and states to ``out`` (positions, y, x)."""
+    out += (far.real**2 + far.imag**2).sum(axis=(1, 2))
+
+
+def residual_wave(far: np.ndarray, residual: np.ndarray, out: np.ndarray) -> None:
+    """``out = far · residual`` with a real residual (positions, y, x)."""
+    np.multiply(far, residual[:, None, None], out=out)
+
+
+def adjoint_transmit(
+    wave: np.ndarray,
+    transmission: np.ndarray,
+    corners: np.ndarray,
+    z: int,
+    incident: np.ndarray,
+    object_gradient: np.ndarray,
+) -> None:
+    """Pull a gradient through ``exit = incident · patch``, both ways at once.
+
+    ``object_gradient += Σ_modes wave · conj(incident)`` in every window, then ``wave *= conj(patch)``.
     """
-    if numba is not None and array_module(wave) is np:
-        _adjoint_transmit(wave, patch, incident, gradient)
-        return
-    gradient += (wave * incident.conj()).sum(axis=0)
-    wave *= patch.conj()
+    for p, target in _patches(object_gradient, corners, z, wave):
+        target += (wave[p] * incident[p].conj()).sum(axis=0)
+    for p, patch in _patches(transmission, corners, z, wave):
+        wave[p] *= patch.conj()
 
 
-if numba is not None:
-    _compile = numba.njit(
-        nogil=True, fastmath={"contract", "reassoc", "nsz"}, error_model="numpy", cache=True
-    )
+def sum_states(wave: np.ndarray, out: np.ndarray) -> None:
+    """``out = Σ wave`` over states, (positions, modes, y, x)."""
+    np.sum(wave, axis=2, out=out)
 
-    @_compile
-    def _add_intensity(wave, intensity):  # type: ignore[no-untyped-def]
-        for n in range(wave.shape[0]):
-            for y in range(wave.shape[1]):
-                row, total = wave[n, y], intensity[y]
-                for x in range(row.size):
-                    total[x] += row[x].real * row[x].real + row[x].imag * row[x].imag
 
-    @_compile
-    def _adjoint_transmit(wave, patch, incident, gradient):  # type: ignore[no-untyped-def]
-        shared = incident.shape[1] == 1
-        for m in range(wave.shape[0]):
-            for s in range(wave.shape[1]):
-                for y in range(wave.shape[2]):
-                    inward = incident[m, 0 if shared else s, y]
-                    row, obj, out = wave[m, s, y], patch[s, y], gradient[s, y]
-                    for x in range(row.size):
-                        value = row[x]
-                        out[x] += value * np.conj(inward[x])
-                        row[x] = value * np.conj(obj[x])
+def _patches(
+    field: np.ndarray, corners: np.ndarray, z: int, wave: np.ndarray
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Positions and their windows in slice ``z`` of ``field``, views (states, y, x)."""
+    height, width = wave.shape[-2:]
+    for p, (y, x) in enumerate(corners):
+        yield p, field[:, z, y : y + height, x : x + width]

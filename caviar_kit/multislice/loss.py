@@ -49,13 +49,16 @@ class AmplitudeLoss:
 
     def value(self, model: Array, data: Array) -> Array:
         """Loss per pixel."""
-        xp = array_module(model)
-        return (xp.sqrt(model + self.epsilon) - xp.sqrt(data + self.epsilon)) ** 2
+        return self._difference(model, data) ** 2
 
     def derivative(self, model: Array, data: Array) -> Array:
         """∂loss/∂model per pixel."""
+        return self._difference(model, data) / array_module(model).sqrt(model + self.epsilon)
+
+    def _difference(self, model: Array, data: Array) -> Array:
+        """Of the roots, in a form that does not cancel where they are nearly equal."""
         xp = array_module(model)
-        return 1 - xp.sqrt((data + self.epsilon) / (model + self.epsilon))
+        return (model - data) / (xp.sqrt(model + self.epsilon) + xp.sqrt(data + self.epsilon))
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ class PoissonLoss:
 
     def derivative(self, model: Array, data: Array) -> Array:
         """∂loss/∂model per pixel."""
-        return 1 - (data + self.epsilon) / (model + self.epsilon)
+        return (model - data) / (model + self.epsilon)
 
 
 def make_loss(name: str) -> Loss:

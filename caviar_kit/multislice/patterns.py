@@ -1,14 +1,15 @@
-"""Patterns that stay on disk and are read one at a time, when the fit needs them."""
+"""Patterns that stay on disk and are read when the fit needs them."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from caviar_kit import validation
+from caviar_kit.multislice.uploads import uploaded
 
 __all__ = ["StreamedPatterns"]
 
@@ -68,6 +69,21 @@ class StreamedPatterns:
         return self.shape[0]
 
     def __getitem__(self, position: int) -> Array:
+        return self.xp.asarray(self._on_host(position), dtype=self.dtype)
+
+    def batches(self, groups: Sequence[np.ndarray]) -> Iterator[Array]:
+        """Patterns (n, y, x) of each group of positions.
+
+        For a GPU the next group is read and sent while the present one is worked on; an array then
+        holds until the one after the next is asked for.
+        """
+        if self.xp is not np:
+            yield from uploaded(self._on_host, groups, self.shape[1:], self.dtype)
+            return
+        for group in groups:
+            yield np.stack([self[position] for position in group])
+
+    def _on_host(self, position: int) -> np.ndarray:
         position = int(position)
         if not 0 <= position < len(self):
             raise IndexError(f"position must be from 0 to {len(self) - 1}, got {position}")
@@ -75,4 +91,4 @@ class StreamedPatterns:
             pattern = np.asarray(self._read(position))
         if pattern.shape != self.shape[1:]:
             raise ValueError(f"pattern {position} must have shape {self.shape[1:]}, got {pattern.shape}")
-        return self.xp.asarray(pattern, dtype=self.dtype)
+        return pattern

@@ -35,43 +35,41 @@ class Propagation:
 
     def __init__(self, model: MultisliceModel, instrument: Instrument, xp: Any, dtype: Any) -> None:
         self._xp, self._dtype = xp, dtype
-        self._thicknesses, self._slopes = instrument.thicknesses, instrument.slopes
-        self._ky, self._kx = frequency_grid(model.window, model.sampling)
-        self._curvature = -math.pi * model.wavelength * (self._ky**2 + self._kx**2)
+        ky, kx = frequency_grid(model.window, model.sampling)
+        curvature = -math.pi * model.wavelength * (ky**2 + kx**2)
         limit = model.detector_limit()
         scale = (1.0 if limit is None else limit) / math.prod(model.window)
-        self._untilted = [scale * np.exp(1j * dz * self._curvature) for dz in self._thicknesses]
-        self._common = self._tilted(self._slopes[0]) if len(self._slopes) == 1 else None
+        thicknesses = instrument.thicknesses.reshape(-1, 1, 1, 1)
+        self._ky, self._kx, self._curvature = (xp.asarray(a) for a in (ky, kx, curvature))
+        self._thicknesses = xp.asarray(thicknesses)
+        self._untilted = xp.asarray(scale * np.exp(1j * thicknesses * curvature))
+        self._slopes = xp.asarray(instrument.slopes)
+        self._common = self._tilted(self._slopes) if len(self._slopes) == 1 else None
 
-    def at(self, position: int) -> list[tuple[Array, Array]]:
-        """(H, conj H) of every gap at a scan position."""
-        return self._tilted(self._slopes[position]) if self._common is None else self._common
+    def at(self, positions: Array) -> Array:
+        """H of every gap (gaps, 1 or positions, y, x) at some scan positions."""
+        return self._tilted(self._slopes[positions]) if self._common is None else self._common
 
-    def _tilted(self, slope: np.ndarray) -> list[tuple[Array, Array]]:
-        transfers = []
-        for dz, untilted in zip(self._thicknesses, self._untilted, strict=True):
-            y, x = (
-                np.exp(-2j * math.pi * dz * k * s) for k, s in zip((self._ky, self._kx), slope, strict=True)
-            )
-            transfer = self._xp.asarray(untilted * (y * x), dtype=self._dtype)
-            transfers.append((transfer, transfer.conj()))
-        return transfers
+    def _tilted(self, slopes: Array) -> Array:
+        y, x = (
+            self._xp.exp(-2j * math.pi * self._thicknesses * (slopes[:, axis, None, None] * k))
+            for axis, k in enumerate((self._ky, self._kx))
+        )
+        return (self._untilted * (y * x)).astype(self._dtype)
 
-    def derivatives(self, position: int, phase_gradients: list[Array]) -> tuple[np.ndarray, np.ndarray]:
-        """Derivatives in the slopes (2,) and thicknesses (gaps,) at a scan position.
+    def derivatives(self, positions: Array, phase_gradients: Array) -> tuple[Array, Array]:
+        """Derivatives in the slopes (positions, 2) and in the thicknesses (gaps,), the latter summed.
 
         Parameters
         ----------
-        position : int
-            Scan position.
-        phase_gradients : list of (y, x) real
-            ∂L/∂(phase of H) for every gap.
+        positions : (n,) int
+            Scan positions.
+        phase_gradients : (n, gaps, y, x) real
+            ∂L/∂(phase of H).
         """
-        xp, slope = self._xp, self._slopes[0 if self._common is not None else position]
-        by_slope, by_thickness = np.zeros(2), np.zeros(len(self._thicknesses))
-        ky, kx, curvature = (xp.asarray(a) for a in (self._ky, self._kx, self._curvature))
-        for z, (dz, change) in enumerate(zip(self._thicknesses, phase_gradients, strict=True)):
-            along = np.array([float((ky * change).sum()), float((kx * change).sum())])
-            by_slope -= 2 * math.pi * dz * along
-            by_thickness[z] = float((curvature * change).sum()) - 2 * math.pi * float(slope @ along)
-        return by_slope, by_thickness
+        xp, slopes = self._xp, self._slopes[positions if self._common is None else 0]
+        along = xp.stack([(k * phase_gradients).sum(axis=(-2, -1)) for k in (self._ky, self._kx)], axis=-1)
+        by_slope = -2 * math.pi * (self._thicknesses[:, 0, 0] * along).sum(axis=1)
+        curved = (self._curvature * phase_gradients).sum(axis=(-2, -1))
+        tilted = (slopes.reshape(-1, 1, 2) * along).sum(axis=-1)
+        return by_slope, (curved - 2 * math.pi * tilted).sum(axis=0)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import Any
 
 import numpy as np
 
+from caviar_kit.backend import to_numpy
 from caviar_kit.multislice.instrument import Instrument
 from caviar_kit.multislice.waves import Waves
-from caviar_kit.multislice.workspace import Workspace
 
 __all__ = ["GradientSums", "LossSums"]
 
@@ -22,7 +21,8 @@ class LossSums:
     differentiates = False
 
     def __init__(self, dtype: np.dtype[Any]) -> None:
-        self.loss, self._real = 0.0, dtype.type
+        self.loss: Any = 0.0  # a number, on a GPU while the pass goes on
+        self._real = dtype.type
 
     def add(self, other: Any) -> None:
         """Take in what another worker summed."""
@@ -30,7 +30,7 @@ class LossSums:
 
     def divide(self, count: int) -> None:
         """From the sum over positions to the mean."""
-        self.loss /= count
+        self.loss = float(self.loss) / count
 
 
 class GradientSums(LossSums):
@@ -43,36 +43,59 @@ class GradientSums(LossSums):
         self._waves, self._wanted = waves, wanted
         self.object = waves.xp.zeros_like(waves.transmission)
         self.spectrum = waves.xp.zeros_like(waves.spectrum)
-        now = waves.instrument
-        self.instrument = Instrument(
-            np.zeros_like(now.positions),
-            np.zeros_like(now.slopes),
-            np.zeros_like(now.thicknesses),
-            np.zeros_like(now.beam),
-            waves.xp.zeros(waves.model.window, self._real) if "background" in wanted else None,
-        )
+        now, xp = waves.instrument, waves.xp
+        self._sums = {
+            "positions": xp.zeros(now.positions.shape),
+            "slopes": xp.zeros(now.slopes.shape),
+            "thicknesses": xp.zeros(now.thicknesses.shape),
+            "beam": xp.zeros(now.beam.shape),
+            "background": xp.zeros(waves.model.window, self._real) if "background" in wanted else None,
+        }
 
-    def differentiate(self, workspace: Workspace, position: int, residual: Array) -> None:
-        """Add the gradient at a position, whose waves are in ``workspace``, from ∂L/∂pattern (y, x)."""
-        waves, gradient = self._waves, self.instrument
-        if gradient.background is not None:
-            gradient.background[...] += residual
-        beam = waves.instrument.beam[position]
-        if "beam" in self._wanted:
-            gradient.beam[position] += float((residual * workspace.intensity).sum(dtype=np.float64))
-        maps = None
-        if self._wanted & {"slopes", "thicknesses"}:
-            maps = [waves.xp.zeros_like(residual) for _ in gradient.thicknesses]
-        if beam != 1:
-            residual = residual * self._real(beam)
-        shifted = waves.to_probe(workspace, position, residual, self.object, maps)
-        self.spectrum += waves.unshifted(shifted, position)
-        if "positions" in self._wanted:
-            gradient.positions[position] += waves.position_gradient(shifted, position)
-        if maps is not None:
-            by_slope, by_thickness = waves.propagation.derivatives(position, maps)
-            gradient.slopes[position if len(gradient.slopes) > 1 else 0] += by_slope
-            gradient.thicknesses[...] += by_thickness
+    @property
+    def instrument(self) -> Instrument:
+        """Derivatives in place of values; the background's where the patterns are."""
+        background = self._sums["background"]
+        others = {name: to_numpy(array) for name, array in self._sums.items() if name != "background"}
+        return Instrument(**others, background=background)
+
+    def differentiate(self, workspace: Any, positions: Array, intensity: Array, residual: Array) -> None:
+        """Add the gradient of a batch.
+
+        Parameters
+        ----------
+        workspace : of the waves
+            As :meth:`Waves.to_detector` left it.
+        positions : (n,) int
+        intensity : (n, y, x) real
+            Of a full beam, without background.
+        residual : (n, y, x) real
+            ∂L/∂pattern.
+        """
+        waves, sums, wanted = self._waves, self._sums, self._wanted
+        if "background" in wanted:
+            sums["background"] += residual.sum(axis=0)
+        if "beam" in wanted:
+            sums["beam"][positions] += (residual * intensity).sum(axis=(1, 2), dtype=np.float64)
+        if waves.beam is not None:
+            residual = residual * waves.beam[positions]
+        shifted, phases = waves.to_probe(
+            workspace,
+            positions,
+            residual,
+            self.object,
+            self.spectrum,
+            phases=bool(wanted & {"slopes", "thicknesses"}),
+        )
+        if "positions" in wanted:
+            sums["positions"][positions] += waves.position_gradient(shifted, positions)
+        if phases is not None:
+            by_slope, by_thickness = waves.propagation.derivatives(positions, phases)
+            if len(sums["slopes"]) > 1:
+                sums["slopes"][positions] += by_slope
+            else:
+                sums["slopes"][0] += by_slope.sum(axis=0)
+            sums["thicknesses"] += by_thickness
 
     def add(self, other: Any) -> None:
         """Take in what another worker summed."""
@@ -87,5 +110,4 @@ class GradientSums(LossSums):
             array *= array.real.dtype.type(1 / count)
 
     def _arrays(self) -> list[Array]:
-        parts = [getattr(self.instrument, f.name) for f in fields(Instrument)]
-        return [self.object, self.spectrum, *(part for part in parts if part is not None)]
+        return [self.object, self.spectrum, *(part for part in self._sums.values() if part is not None)]

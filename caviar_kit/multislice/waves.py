@@ -1,27 +1,28 @@
-"""The waves of one scan position: to the detector and, for the gradient, back to the probe."""
+"""The waves of scan positions: to the detector and, for the gradient, back to the probe."""
 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
 import scipy.fft
 
+from caviar_kit import fftw
 from caviar_kit.backend import array_module
 from caviar_kit.multislice.instrument import Instrument
-from caviar_kit.multislice.kernels import add_intensity, adjoint_transmit
 from caviar_kit.multislice.model import MultisliceModel
 from caviar_kit.multislice.propagation import Propagation
-from caviar_kit.multislice.workspace import Workspace
+from caviar_kit.multislice.workspace import Counts
 
-__all__ = ["Waves", "fft2", "ifft2"]
+__all__ = ["Waves", "fft2", "ifft2", "waves_for"]
 
 Array = Any
 
 
-class Waves:
-    """One object, probe and instrument, ready to be evaluated position by position.
+class Waves(ABC):
+    """One object, probe and instrument, ready to be evaluated batch by batch.
 
     Parameters
     ----------
@@ -37,107 +38,105 @@ class Waves:
     def __init__(
         self, model: MultisliceModel, transmission: Array, probe: Array, instrument: Instrument
     ) -> None:
-        self.xp, self.dtype = array_module(transmission), transmission.dtype
+        xp = array_module(transmission)
+        self.xp, self.dtype, self.real = xp, transmission.dtype, transmission.real.dtype.type
         self.model, self.transmission, self.instrument = model, transmission, instrument
         self.spectrum = fft2(probe)
-        self.propagation = Propagation(model, instrument, self.xp, self.dtype)
-        self._real = transmission.real.dtype.type
-        self._pixels = math.prod(model.window)
-        self._fractions = instrument.positions - np.rint(model.positions)
-        self._frequencies = [np.fft.fftfreq(n) for n in model.window]
+        self.propagation = Propagation(model, instrument, xp, self.dtype)
+        self.pixels = math.prod(model.window)
+        states, slices = transmission.shape[:2]
+        self.counts = Counts(len(probe), states, slices, model.window, self.dtype)
+        self.background = instrument.background
+        self.beam = None
+        if (instrument.beam != 1).any():
+            self.beam = xp.asarray(instrument.beam, self.real)[:, None, None]
+        self.corners = xp.asarray(model.sampler.corners)
+        self.fractions = xp.asarray(instrument.positions - np.rint(model.positions))
+        self.frequencies = [xp.asarray(np.fft.fftfreq(n)) for n in model.window]
         limit = model.detector_limit()
-        self.detector_limit = None if limit is None else self.xp.asarray(limit, self._real)
+        scale = (1.0 if limit is None else limit) / (len(transmission) * self.pixels)
+        self.response = xp.asarray(scale, self.real)  # from Σ|far|² to an intensity
 
-    def to_detector(self, workspace: Workspace, position: int) -> Array:
-        """Intensity (y, x) of a full beam without background; ``workspace`` keeps the waves."""
-        workspace.probe[:, 0] = ifft2(self.spectrum * self._ramp(position))
-        patch = self.model.sampler.view(self.transmission, position)
-        transfers = self.propagation.at(position)
-        workspace.intensity[...] = 0
-        for chunk in workspace.chunks:
-            for z, incident in enumerate(chunk.incident):
-                if z:
-                    chunk.to_reciprocal()
-                    self.xp.multiply(chunk.exit, transfers[z - 1][0], out=incident)
-                    chunk.incident_to_real[z]()
-                self.xp.multiply(incident, patch[chunk.states, z], out=chunk.exit)
-            chunk.to_detector()
-            add_intensity(chunk.far, workspace.intensity)
-        workspace.intensity *= self._real(1 / (len(self.transmission) * self._pixels))
-        if self.detector_limit is not None:
-            workspace.intensity *= self.detector_limit
-        return workspace.intensity
+    @abstractmethod
+    def workspace(self) -> Any:
+        """Buffers for such waves, which :meth:`to_detector` and :meth:`to_probe` fill."""
 
-    def to_probe(
-        self,
-        workspace: Workspace,
-        position: int,
-        residual: Array,
-        object_gradient: Array,
-        phase_gradients: list[Array] | None = None,
-    ) -> Array:
-        """Pull ∂L/∂intensity back through the waves that ``to_detector`` left.
+    @abstractmethod
+    def to_detector(self, workspace: Any, positions: Array) -> Array:
+        """Intensity (positions, y, x) of a full beam without background; ``workspace`` keeps the waves.
 
         Parameters
         ----------
-        workspace : Workspace
-        position : int
-        residual : (y, x) real
+        workspace : of :meth:`workspace`
+        positions : (n,) int
+            At most ``workspace.batch`` of them.
+        """
+
+    @abstractmethod
+    def to_probe(
+        self,
+        workspace: Any,
+        positions: Array,
+        residual: Array,
+        object_gradient: Array,
+        spectrum_gradient: Array,
+        *,
+        phases: bool = False,
+    ) -> tuple[Array, Array | None]:
+        """Pull ∂L/∂intensity back through the waves that ``to_detector`` left, and use them up.
+
+        Parameters
+        ----------
+        workspace : of :meth:`workspace`
+        positions : (n,) int
+        residual : (n, y, x) real
             ∂L/∂intensity.
         object_gradient : (states, slices, y, x) complex
-            Receives the gradient in the transmission functions.
-        phase_gradients : list of (y, x) real, optional
-            Receive, for every gap, the gradient in the phase of its transfer function.
+            Receives, in addition, the gradient in the transmission functions.
+        spectrum_gradient : (modes, y, x) complex
+            Receives, in addition, the gradient in the probe's spectrum, times pixels.
+        phases : bool
+            Whether the gradient in the phases of the transfer functions is wanted.
 
         Returns
         -------
-        (modes, y, x) complex: gradient in the spectrum of the shifted probe, times pixels.
+        shifted : (n, modes, y, x) complex
+            Gradient in the spectrum of the shifted probe, times pixels.
+        phase_gradients : (n, gaps, y, x) real or None
+            Gradient in the phase of each transfer function.
         """
-        patch = self.model.sampler.view(self.transmission, position)
-        target = self.model.sampler.view(object_gradient, position)
-        transfers = self.propagation.at(position)
-        residual = residual * self._real(2 / (len(self.transmission) * self._pixels))
-        if self.detector_limit is not None:
-            residual = residual * self.detector_limit
-        waves = self.xp.zeros(workspace.probe.shape, self.dtype)
-        for chunk in workspace.chunks:
-            self.xp.multiply(chunk.far, residual, out=chunk.exit)
-            for z in range(self.model.num_slices - 1, -1, -1):
-                chunk.to_real()
-                adjoint_transmit(
-                    chunk.exit, patch[chunk.states, z], chunk.incident[z], target[chunk.states, z]
-                )
-                if z:
-                    chunk.to_reciprocal()
-                    if phase_gradients is not None:
-                        phase_gradients[z - 1] -= self._imaginary_overlap(chunk.exit, chunk.incident[z])
-                    chunk.exit *= transfers[z - 1][1]
-            waves += chunk.exit.sum(axis=1, keepdims=True)
-        return fft2(waves[:, 0])
 
-    def unshifted(self, gradient: Array, position: int) -> Array:
-        """Gradient in the spectrum of the centred probe from that at a position."""
-        return gradient * self._ramp(position).conj()
+    def position_gradient(self, shifted: Array, positions: Array) -> Array:
+        """Derivative (n, 2) in the positions [1/pixel] from the gradient in the shifted spectra."""
+        y, x = self.ramps(positions)
+        moved = self.spectrum * (y[:, None, :, None] * x[:, None, None, :])
+        overlap = (shifted.conj() * moved).sum(axis=1).imag
+        ky, kx = self.frequencies
+        along = [(overlap.sum(axis=2) * ky).sum(axis=1), (overlap.sum(axis=1) * kx).sum(axis=1)]
+        return 2 * math.pi / self.pixels * self.xp.stack(along, axis=1)
 
-    def position_gradient(self, gradient: Array, position: int) -> np.ndarray:
-        """Derivative (y, x) in the position [1/pixel] from the gradient in the shifted spectrum."""
-        overlap = (gradient.conj() * self.spectrum * self._ramp(position)).sum(axis=0).imag
-        ky, kx = (self.xp.asarray(k) for k in self._frequencies)
-        along = float((ky * overlap.sum(axis=1)).sum()), float((kx * overlap.sum(axis=0)).sum())
-        return 2 * math.pi / self._pixels * np.array(along)
+    def ramps(self, positions: Array) -> tuple[Array, Array]:
+        """exp(-2πi k·f), (n, y) and (n, x): moves the probe by what the window does not."""
+        fractions = self.fractions[positions]
+        y, x = (
+            self.xp.exp(-2j * math.pi * fractions[:, axis, None] * k).astype(self.dtype)
+            for axis, k in enumerate(self.frequencies)
+        )
+        return y, x
 
-    def _imaginary_overlap(self, gradient: Array, incident: Array) -> Array:
-        """Im Σ conj(gradient) · F incident per frequency, divided by the pixels."""
-        overlap = (gradient.conj() * fft2(incident)).imag
-        return overlap.reshape(-1, *self.model.window).sum(axis=0) * self._real(1 / self._pixels)
 
-    def _ramp(self, position: int) -> Array:
-        """exp(-2πi k·f): moves the probe by the part of a pixel that the window does not."""
-        fraction = self._fractions[position]
-        if not fraction.any():
-            return self.xp.ones((1, 1), self.dtype)
-        y, x = (np.exp(-2j * math.pi * k * f) for k, f in zip(self._frequencies, fraction, strict=True))
-        return self.xp.asarray(y[:, None] * x[None, :], dtype=self.dtype)
+def waves_for(model: MultisliceModel, transmission: Array, probe: Array, instrument: Instrument) -> Waves:
+    """The fastest kind of waves: compiled on a CPU with Numba and FFTW, whole batches otherwise."""
+    if array_module(transmission) is np and fftw.addresses(model.window, str(transmission.dtype)):
+        try:
+            from caviar_kit.multislice.compiled_waves import CompiledWaves
+
+            return CompiledWaves(model, transmission, probe, instrument)
+        except ImportError:  # without Numba
+            pass
+    from caviar_kit.multislice.batched_waves import BatchedWaves
+
+    return BatchedWaves(model, transmission, probe, instrument)
 
 
 def fft2(array: Array) -> Array:

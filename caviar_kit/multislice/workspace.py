@@ -1,68 +1,84 @@
-"""Buffers and planned transforms for the waves of one scan position."""
+"""Buffers for the waves of a batch of scan positions, allocated and planned once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import math
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from caviar_kit.backend import plan_fft, zeros
 
-__all__ = ["Chunk", "Workspace"]
+__all__ = ["BatchedWorkspace", "CompiledWorkspace", "Counts", "positions_at_once"]
 
 Array = Any
-CHUNK_BYTES = 256 * 1024  # waves of one chunk: a fraction of a core's L2 cache
+_BUDGET = {"cpu": 2**20, "gpu": 2**29}  # bytes of waves: half a core's L2 cache, or much work for a GPU
 
 
-@dataclass
-class Chunk:
-    """Waves of a few states, small enough to stay in cache while they cross the specimen.
+class Counts(NamedTuple):
+    """What decides the size of the waves of one position: there is one per mode, state and slice."""
 
-    ``exit`` is scratch, shared by all chunks of a workspace; ``incident[z]`` (modes, states,
-    y, x) enters slice z and ``far`` reaches the detector: both are kept for the way back.
+    modes: int
+    states: int
+    slices: int
+    window: tuple[int, int]
+    dtype: np.dtype[Any] = np.dtype(np.complex64)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of these waves."""
+        return self.modes * self.states * self.slices * math.prod(self.window) * self.dtype.itemsize
+
+
+def positions_at_once(counts: Counts, *, gpu: bool) -> int:
+    """How many positions make a batch."""
+    return max(1, _BUDGET["gpu" if gpu else "cpu"] // counts.nbytes)
+
+
+class CompiledWorkspace:
+    """Buffers of one thread for :mod:`caviar_kit.multislice.compiled`."""
+
+    def __init__(self, batch: int, counts: Counts) -> None:
+        modes, states, slices, window, dtype = counts
+        self.batch = batch
+        self.probe = zeros(np, (batch, modes, *window), dtype)
+        self.shifted = zeros(np, self.probe.shape, dtype)
+        self.ramp_y, self.ramp_x = (zeros(np, (batch, n), dtype) for n in window)
+        self.inner = zeros(np, (batch, states, modes, slices - 1, *window), dtype)
+        self.far = zeros(np, (batch, states, modes, *window), dtype)
+        self.intensity = zeros(np, (batch, *window), self.probe.real.dtype)
+        self.residual = zeros(np, self.intensity.shape, self.intensity.dtype)
+
+
+class BatchedWorkspace:
+    """Buffers and planned transforms for whole arrays of waves (positions, modes, states, y, x).
+
+    ``waves[z]`` leaves slice z and enters slice z + 1 or, the last, reaches the detector.
     """
 
-    states: slice
-    exit: Array
-    incident: list[Array]
-    far: Array
-    to_reciprocal: Callable[[], None]  # exit, in place
-    to_real: Callable[[], None]  # exit, in place
-    to_detector: Callable[[], None]  # exit → far
-    incident_to_real: list[Callable[[], None]]  # incident[z], in place
+    def __init__(self, xp: ModuleType, batch: int, counts: Counts) -> None:
+        modes, states, slices, window, dtype = counts
+        self.batch = batch
+        self.probe = zeros(xp, (batch, modes, 1, *window), dtype)
+        self.waves = [zeros(xp, (batch, modes, states, *window), dtype) for _ in range(slices)]
+        self.intensity = zeros(xp, (batch, *window), self.probe.real.dtype)
+        self.residual = zeros(xp, self.intensity.shape, self.intensity.dtype)
+        self._parts: dict[int, Part] = {}
+
+    def first(self, count: int) -> Part:
+        """Buffers for ``count`` positions, the first of these."""
+        if count not in self._parts:
+            self._parts[count] = Part(self, count)
+        return self._parts[count]
 
 
-class Workspace:
-    """All chunks of one worker, allocated and planned once."""
+class Part:
+    """The first positions of a workspace, with in-place transforms of each of their waves."""
 
-    def __init__(
-        self, xp: ModuleType, modes: int, states: int, slices: int, window: tuple[int, int], dtype: Any
-    ) -> None:
-        wave_bytes = modes * window[0] * window[1] * dtype.itemsize
-        per_chunk = states if xp.__name__ == "cupy" else max(1, min(states, CHUNK_BYTES // wave_bytes))
-        self.probe = zeros(xp, (modes, 1, *window), dtype)
-        self.intensity = xp.zeros(window, self.probe.real.dtype)
-        scratch = zeros(xp, (modes, per_chunk, *window), dtype)
-        self.chunks = []
-        for start in range(0, states, per_chunk):
-            size = min(per_chunk, states - start)
-            exit_wave = scratch if size == per_chunk else zeros(xp, (modes, size, *window), dtype)
-            inner = [zeros(xp, exit_wave.shape, dtype) for _ in range(slices - 1)]
-            far = zeros(xp, exit_wave.shape, dtype)
-            to_reciprocal, to_real = plan_fft(exit_wave)
-            chunk = Chunk(
-                states=slice(start, start + size),
-                exit=exit_wave,
-                incident=[self.probe, *inner],
-                far=far,
-                to_reciprocal=to_reciprocal,
-                to_real=to_real,
-                to_detector=plan_fft(exit_wave, far)[0],
-                incident_to_real=[_nothing, *(plan_fft(wave)[1] for wave in inner)],
-            )
-            self.chunks.append(chunk)
-
-
-def _nothing() -> None:
-    """Slice 0 receives the probe itself."""
+    def __init__(self, workspace: BatchedWorkspace, count: int) -> None:
+        self.probe, self.intensity = workspace.probe[:count], workspace.intensity[:count]
+        self.waves = [wave[:count] for wave in workspace.waves]
+        plans = [plan_fft(wave) for wave in self.waves]
+        self.to_reciprocal = [forward for forward, _ in plans]
+        self.to_real = [backward for _, backward in plans]

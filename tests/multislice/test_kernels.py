@@ -1,9 +1,8 @@
-"""Compiled kernels against their plain forms, and those against the formulas."""
+"""The plain kernels against the formulas."""
 
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
@@ -12,51 +11,64 @@ from tests.multislice.problems import random_complex
 
 COUNTS = some.integers(1, 4)
 SIDES = some.integers(1, 9)
-DTYPES = some.sampled_from([np.complex64, np.complex128])
 
 
-def tolerance(dtype) -> float:
-    return 1e-5 if dtype == np.complex64 else 1e-13
+def scene(positions, modes, states, shared, y, x, seed):
+    """Waves, their incident waves, an object of three slices, and where the windows are."""
+    rng = np.random.default_rng(seed)
+    wave = random_complex((positions, modes, states, y, x), 1)
+    incident = random_complex((positions, modes, 1 if shared else states, y, x), 2)
+    field = random_complex((states, 3, y + 4, x + 2), 3)
+    corners = np.stack([rng.integers(0, 5, positions), rng.integers(0, 3, positions)], axis=1)
+    windows = np.stack([field[:, 1, b : b + y, a : a + x] for b, a in corners])  # positions, states, y, x
+    return wave, incident, field, corners, windows
 
 
-def plain():
-    """A context in which Numba is not installed."""
-    patch = pytest.MonkeyPatch()
-    patch.setattr(kernels, "numba", None)
-    return patch
+SCENE = {
+    "positions": COUNTS, "modes": COUNTS, "states": COUNTS, "shared": some.booleans(), "y": SIDES, "x": SIDES,
+    "seed": some.integers(0, 9),
+}  # fmt: skip
 
 
-@given(COUNTS, COUNTS, SIDES, SIDES, DTYPES)
-def test_intensity_sums_over_modes_and_states(modes, states, y, x, dtype):
-    wave = random_complex((modes, states, y, x), dtype=dtype)
-    results = []
-    for compiled in (True, False):
-        total = np.ones((y, x), wave.real.dtype)
-        patch = pytest.MonkeyPatch() if compiled else plain()
-        kernels.add_intensity(wave, total)
-        patch.undo()
-        results.append(total)
-    expected = 1 + (abs(wave.astype(complex)) ** 2).sum(axis=(0, 1))
-    for result in results:
-        np.testing.assert_allclose(result, expected, rtol=tolerance(dtype))
+@given(**SCENE)
+def test_transmission(**sizes):
+    out, incident, field, corners, windows = scene(**sizes)
+    kernels.transmit(incident, field, corners, 1, out)
+    np.testing.assert_allclose(out, incident * windows[:, None], atol=1e-13)
 
 
-@given(COUNTS, COUNTS, SIDES, SIDES, DTYPES, some.booleans())
-def test_adjoint_of_transmission(modes, states, y, x, dtype, shared):
-    """Also on views into larger arrays, and with one incident wave shared by all states."""
-    larger = random_complex((states, 3, y + 2, x + 1), 1, dtype)
-    incident = random_complex((modes, 1 if shared else states, y, x), 2, dtype)
-    start = random_complex((modes, states, y, x), 3, dtype)
-    patch_view = larger[:, 1, 1:-1, 1:]
-    for compiled in (True, False):
-        wave, sums = start.copy(), np.ones_like(larger)
-        patch = pytest.MonkeyPatch() if compiled else plain()
-        kernels.adjoint_transmit(wave, patch_view, incident, sums[:, 1, 1:-1, 1:])
-        patch.undo()
-        size = 20 * modes * tolerance(dtype)
-        np.testing.assert_allclose(wave, start * patch_view.conj(), atol=size)
-        expected = 1 + (start * incident.conj()).sum(axis=0)
-        np.testing.assert_allclose(sums[:, 1, 1:-1, 1:], expected, atol=size)
-        untouched = sums.copy()
-        untouched[:, 1, 1:-1, 1:] = 1
-        np.testing.assert_array_equal(untouched, 1)
+@given(**SCENE)
+def test_adjoint_of_transmission(**sizes):
+    """Windows overlap: their gradients add up; what is outside of them stays."""
+    start, incident, field, corners, windows = scene(**sizes)
+    wave, total = start.copy(), np.ones_like(field)
+    kernels.adjoint_transmit(wave, field, corners, 1, incident, total)
+    np.testing.assert_allclose(wave, start * windows[:, None].conj(), atol=1e-13)
+    expected = np.ones_like(field)
+    for (b, a), each in zip(corners, (start * incident.conj()).sum(axis=1), strict=True):
+        expected[:, 1, b : b + sizes["y"], a : a + sizes["x"]] += each
+    np.testing.assert_allclose(total, expected, atol=1e-12)
+
+
+@given(**SCENE)
+def test_sums_and_products(**sizes):
+    wave, *_ = scene(**sizes)
+    shape = wave.shape[-2:]
+    intensity = np.ones((len(wave), *shape))
+    kernels.add_intensity(wave, intensity)
+    np.testing.assert_allclose(intensity, 1 + (abs(wave) ** 2).sum(axis=(1, 2)), rtol=1e-13)
+    out = np.empty_like(wave)
+    kernels.residual_wave(wave, intensity, out)
+    np.testing.assert_allclose(out, wave * intensity[:, None, None], rtol=1e-13)
+    states = np.empty((*wave.shape[:2], *shape), complex)
+    kernels.sum_states(wave, states)
+    np.testing.assert_allclose(states, wave.sum(axis=2), atol=1e-13)
+
+
+@given(**SCENE, one=some.booleans(), conjugate=some.booleans())
+def test_propagation_in_place(one, conjugate, **sizes):
+    wave, *_ = scene(**sizes)
+    transfer = random_complex((1 if one else len(wave), *wave.shape[-2:]), 4)
+    expected = wave * (transfer.conj() if conjugate else transfer)[:, None, None]
+    kernels.propagate(wave, transfer, wave, conjugate=conjugate)
+    np.testing.assert_allclose(wave, expected, atol=1e-13)
