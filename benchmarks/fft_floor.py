@@ -65,14 +65,8 @@ def _large(problem: Problem, threads: int) -> Work | None:
 
 
 def _device(problem: Problem, cupy: Any, nbytes: int) -> Work:
-    """One plan, called without the bookkeeping of ``cupy.fft``."""
-    from cupyx.scipy import fft
-
     batch = _batch(problem, nbytes // _bytes(problem))
-    waves = cupy.zeros((batch, problem.window, problem.window), np.complex64)
-    plan = fft.get_fft_plan(waves, axes=(-2, -1), value_type="C2C")
-    ways = (cupy.cuda.cufft.CUFFT_FORWARD, cupy.cuda.cufft.CUFFT_INVERSE)
-    steps = [lambda way=way: plan.fft(waves, waves, way) for way in ways]
+    steps = plan_fft(cupy.zeros((batch, problem.window, problem.window), np.complex64))
     return lambda: _there_and_back(steps, problem.ffts // batch)
 
 
