@@ -1,0 +1,153 @@
+"""Cost of a pass against positions, states, modes, slices and window, each varied alone: JSON lines.
+
+    python benchmarks/bench_scaling.py > scaling.jsonl
+
+Every point takes turns with the fixed problem, and is given relative to it: ``work`` is the arithmetic of all
+transforms, ``cost_per_fft`` seconds per transform (one position, state and mode has 2 (2 (slices - 1) + 1)),
+``cost_per_floor`` seconds per second of that point's own transforms. ``deviation_from_linear`` is how far
+the first is from 1, for the window (N log N) the second. A last line per parameter has the exponent of a fit,
+seconds against transforms (for the window: against the floor).
+
+Memory is that of a fresh process: what loss and gradient add to data and object that are already there, for
+parts of one and the same scan, so that the object does not grow with the positions. Linux only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # from a checkout, installed or not
+
+from benchmarks.fft_floor import fft_flops, floors
+from benchmarks.fixed_problem import Problem
+from benchmarks.measuring import interleaved, machine, peak_resident_mb, resident_mb
+from caviar_kit.backend import default_threads
+from caviar_kit.multislice import AmplitudeLoss, Evaluator
+
+REFERENCE = Problem()
+VALUES = {
+    "positions_per_side": (8, 11, 16, 23, 32),
+    "states": (2, 4, 8, 16, 32),
+    "modes": (1, 2, 3, 4, 6),
+    "slices": (2, 3, 4, 6, 8, 12),
+    "window": (32, 48, 64, 96, 128),
+}
+SIDES = (8, 16, 24, 32)  # positions per side of the parts whose memory is measured
+
+
+def evaluation(problem: Problem, threads: int) -> Any:
+    """One pass, to be called."""
+    transmission, probe = problem.guess(), problem.probe()
+    evaluator = Evaluator(problem.model(), problem.patterns(), AmplitudeLoss(), threads=threads)
+    return lambda: evaluator.loss_and_gradient(transmission, probe)
+
+
+def point(varied: str, value: int, threads: int, repeats: int) -> dict[str, Any]:
+    """Time one problem beside the fixed one."""
+    problem = dataclasses.replace(REFERENCE, **{varied: value})
+    both = {"here": problem, "reference": REFERENCE}
+    work = {(name, "pass"): evaluation(p, threads) for name, p in both.items()}
+    for name, p in both.items():
+        work |= {(name, way): function for way, function in floors(p, np, threads).items()}
+    seconds = interleaved(work, repeats)
+    passes = {name: seconds[name, "pass"] for name in both}
+    floor = {name: min(s for (n, way), s in seconds.items() if n == name and way != "pass") for name in both}
+    per_fft, per_floor = (
+        (passes["here"] / unit["here"]) / (passes["reference"] / unit["reference"])
+        for unit in ({name: p.ffts for name, p in both.items()}, floor)
+    )
+    return {
+        "benchmark": "scaling",
+        "varied": varied,
+        "value": value,
+        **dataclasses.asdict(problem),
+        "ffts": problem.ffts,
+        "work": round(fft_flops(problem) / fft_flops(REFERENCE), 4),
+        "threads": threads,
+        "pass_seconds": round(passes["here"], 5),
+        "reference_seconds": round(passes["reference"], 5),
+        "fft_floor_seconds": round(floor["here"], 5),
+        "ratio_to_floor": round(passes["here"] / floor["here"], 3),
+        "cost_per_fft": round(per_fft, 3),
+        "cost_per_floor": round(per_floor, 3),
+        "deviation_from_linear": round((per_floor if varied == "window" else per_fft) - 1, 3),
+    }
+
+
+def fit(varied: str, points: list[dict[str, Any]]) -> dict[str, Any]:
+    """Exponent of seconds against the work there was."""
+    work = np.array([p["fft_floor_seconds" if varied == "window" else "ffts"] for p in points])
+    seconds = np.array([p["pass_seconds"] / p["reference_seconds"] for p in points])
+    worst = max((p["deviation_from_linear"] for p in points), key=abs)
+    exponent = float(np.polyfit(np.log(work), np.log(seconds), 1)[0]) if len(points) > 1 else None
+    return {
+        "benchmark": "scaling fit",
+        "varied": varied,
+        "exponent": exponent and round(exponent, 3),
+        "largest_deviation_from_linear": worst,
+    }
+
+
+def memory(side: int, threads: int) -> dict[str, Any]:
+    """What a pass over part of a scan adds to data and object, in this process."""
+    evaluation(Problem(3, states=2), threads)()  # compiles, plans, imports
+    whole = Problem(max(SIDES))
+    chosen = whole.model().positions[: side**2]
+    model = dataclasses.replace(whole.model(), positions=chosen)
+    pixels = whole.window**2
+    patterns = np.full((len(chosen), whole.window, whole.window), 1 / pixels, np.float32)
+    transmission = np.ones((whole.states, whole.slices, whole.side, whole.side), np.complex64)
+    probe = np.full((whole.modes, whole.window, whole.window), 1 / whole.window, np.complex64)
+    before = resident_mb()
+    Evaluator(model, patterns, AmplitudeLoss(), threads=threads).loss_and_gradient(transmission, probe)
+    return {
+        "benchmark": "scaling memory",
+        "positions": len(chosen),
+        "threads": threads,
+        "data_mb": round(patterns.nbytes / 1e6, 1),
+        "object_mb": round(transmission.nbytes / 1e6, 1),
+        "added_mb": round(peak_resident_mb() - before, 1),
+    }
+
+
+def parse() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", choices=(*VALUES, "memory"), action="append")
+    parser.add_argument("--threads", type=int, default=default_threads())
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--memory-here", type=int, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Print a line per point."""
+    options = parse()
+    if options.memory_here:
+        return print(json.dumps(memory(options.memory_here, options.threads)), flush=True)
+    wanted = options.only or (*VALUES, "memory")
+    print(json.dumps({"benchmark": "machine", **machine("numpy", "pyFFTW", "numba")}), flush=True)
+    for varied, values in VALUES.items():
+        if varied in wanted:
+            points = []
+            for value in values:
+                points.append(point(varied, value, options.threads, options.repeats))
+                print(json.dumps(points[-1]), flush=True)
+            print(json.dumps(fit(varied, points)), flush=True)
+    for side in SIDES if "memory" in wanted else ():
+        command = [sys.executable, __file__, "--threads", str(options.threads), "--memory-here", str(side)]
+        subprocess.run(command, check=True)
+
+
+if __name__ == "__main__":
+    main()
