@@ -6,7 +6,7 @@ import math
 
 from caviar_kit.multislice.model import MultisliceModel
 from caviar_kit.multislice.settings import FitSettings
-from caviar_kit.multislice.workspace import Counts, positions_at_once
+from caviar_kit.multislice.workspace import WaveShape, positions_at_once
 
 __all__ = ["estimate_memory"]
 
@@ -46,18 +46,18 @@ def estimate_memory(
     window = math.prod(model.window)
     pixels = settings.num_states * model.num_slices * math.prod(model.object_shape)
     unknowns = _unknowns(settings, pixels, num_probes * window)
-    counts = Counts(num_probes, settings.num_states, model.num_slices, model.window)
-    batch = positions_at_once(counts, gpu=gpu)
+    shape = WaveShape(num_probes, settings.num_states, model.num_slices, model.window)
+    batch = positions_at_once(shape, len(model.positions), gpu=gpu)
     threads = 1 if gpu else threads
     parts = {
         "patterns": 0 if streamed else len(model.positions) * window * _SINGLE,
         "object and gradients": 2 * unknowns + _pass(settings, pixels, unknowns, threads),
         "optimizer": _vectors(settings) * unknowns,
-        "waves": threads * batch * (counts.nbytes + 2 * window * (num_probes * _COMPLEX + _SINGLE)),
+        "waves": threads * batch * (shape.nbytes + 2 * window * (num_probes * _COMPLEX + _SINGLE)),
     }
     if gpu:
         copies = _saved_vectors(settings) * unknowns if checkpoint else 0
-        parts["transform plans"] = 2 * batch * counts.nbytes // model.num_slices  # full batches, and the last
+        parts["transform plans"] = 2 * batch * shape.nbytes // model.num_slices  # full batches, and the last
         device = sum(parts.values())
         parts["on the host"] = parts["patterns"] + pixels * _COMPLEX + copies
     else:
