@@ -24,6 +24,7 @@ import json
 import statistics
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # from a checkout,
 
 from benchmarks.fft_floor import fft_flops, floors
 from benchmarks.fixed_problem import Problem
-from benchmarks.measuring import in_turns, machine, peak_resident_mb, resident_mb
+from benchmarks.measuring import in_turns, interleaved, machine, peak_resident_mb, resident_mb
 from caviar_kit.backend import default_threads
 from caviar_kit.multislice import AmplitudeLoss, Evaluator
 
@@ -61,15 +62,10 @@ def point(varied: str, value: int, threads: int, repeats: int) -> dict[str, Any]
     both = {"here": problem, "reference": REFERENCE}
     work = {(name, "pass"): evaluation(p, threads) for name, p in both.items()}
     if varied == "window":
-        for name, p in both.items():
-            work |= {(name, way): function for way, function in floors(p, np, threads).items()}
-    seconds = in_turns(work, repeats)
-    passes = {name: np.array(seconds.pop((name, "pass"))) for name in both}
-    if varied == "window":
-        unit = {name: fastest([s for (n, _), s in seconds.items() if n == name]) for name in both}
-    else:
-        unit = {name: np.full(repeats, p.ffts) for name, p in both.items()}
-    floor = statistics.median(unit["here"]) if varied == "window" else None
+        work |= {(name, "floor"): floor(p, threads) for name, p in both.items()}
+    seconds = {key: np.array(values) for key, values in in_turns(work, repeats).items()}
+    passes = {name: seconds[name, "pass"] for name in both}
+    unit = {name: seconds.get((name, "floor"), np.full(repeats, p.ffts)) for name, p in both.items()}
     return {
         "benchmark": "scaling",
         "varied": varied,
@@ -81,14 +77,15 @@ def point(varied: str, value: int, threads: int, repeats: int) -> dict[str, Any]
         "repeats": repeats,
         "pass_seconds": round(statistics.median(passes["here"]), 5),
         "reference_seconds": round(statistics.median(passes["reference"]), 5),
-        "fft_floor_seconds": floor and round(floor, 5),
         **relative(passes, unit),
     }
 
 
-def fastest(ways: list[list[float]]) -> np.ndarray:
-    """Seconds of each repeat, of the way whose median is lowest."""
-    return np.array(min(ways, key=statistics.median))
+def floor(problem: Problem, threads: int) -> Callable[[], object]:
+    """The fastest way to do the transforms of a pass, found in a few rounds."""
+    ways = floors(problem, np, threads)
+    seconds = interleaved(ways, 2)
+    return ways[min(seconds, key=seconds.__getitem__)]
 
 
 def relative(passes: dict[str, np.ndarray], unit: dict[str, np.ndarray]) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def resident_mb(kind: str = "VmRSS") -> float:
 
 
 def machine(*packages: str, **known: str) -> dict[str, Any]:
-    """Processor, load in the last minute, versions: known ones, and of ``packages``, None if not installed."""
+    """Processor, load in the last minute, versions: ``known``, and of ``packages`` (None: not installed)."""
     versions: dict[str, str | None] = {**known}
     for name in packages:
         try:
