@@ -10,7 +10,7 @@ repeat has a cost of its own, from passes right after each other, so that slow c
 The reference is among the points: its deviation is noise and nothing else.
 
 A last line per parameter has the exponent of a fit, seconds against units of work, and the largest deviation.
-All takes about 8 minutes on two cores.
+All takes about 7 minutes on two cores, longer where other work takes turns with it.
 
 Memory is that of a fresh process: what loss and gradient add to data and object that are already there, for
 parts of one and the same scan, so that the object does not grow with the positions. Linux only.
