@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -62,19 +62,23 @@ def plan(array: np.ndarray) -> tuple[Callable[[], None], Callable[[], None]]:
     return forward.execute, backward.execute
 
 
-@cache
 def addresses(shape: tuple[int, int], dtype: str) -> Address | None:
     """In-place transforms of one (y, x) array of ``dtype`` "complex64" or "complex128", for compiled code.
 
     They hold for every such array whose first pixel lies on a multiple of 64 bytes, if the array
     fills a multiple of 64 bytes itself, and for any other array otherwise. The plans are kept until
-    the process ends.
+    the process ends; those of another cache directory are others.
 
     Returns
     -------
     Address or None
         None without pyFFTW, or where the loader does not show the library behind it.
     """
+    return _addresses(shape, dtype, cache_directory())
+
+
+@cache
+def _addresses(shape: tuple[int, int], dtype: str, _: Path) -> Address | None:
     try:
         import pyfftw
         import pyfftw.pyfftw
@@ -106,13 +110,14 @@ def _with_kept_plans(make: Callable[..., list[Any] | None]) -> list[Any]:
         store = _store(cache_directory() / "fftw_plans.json")
         if store is None:
             plans = make("FFTW_ESTIMATE")
-        elif plans := make("FFTW_MEASURE", "FFTW_WISDOM_ONLY"):
-            store.keep()  # they may have been learnt elsewhere
         else:
-            with store.alone():
-                store.learn()  # what another process found meanwhile
-                plans = make("FFTW_MEASURE")
-                store.write_if_possible()
+            store.take_over()
+            plans = make("FFTW_MEASURE", "FFTW_WISDOM_ONLY")
+            if plans is None:
+                with store.alone():
+                    store.learn()  # what another process found meanwhile
+                    plans = make("FFTW_MEASURE")
+                    store.keep()
     if not plans:
         raise RuntimeError("FFTW cannot plan this transform")
     return plans
@@ -125,7 +130,7 @@ def _store(file: Path) -> _Store | None:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with store.alone():
-            store.learn()
+            store.take_over()
             store.write()
     except OSError as error:
         warnings.warn(
@@ -141,9 +146,19 @@ def _store(file: Path) -> _Store | None:
 class _Store:
     """A file with everything that FFTW has learnt ("wisdom")."""
 
+    in_use: ClassVar[_Store | None] = None
+
     def __init__(self, file: Path) -> None:
         self.file = file
-        self._kept: tuple[bytes, ...] = ()
+
+    def take_over(self) -> None:
+        """Let FFTW know what this file holds, and nothing from another one: each has its own bits."""
+        import pyfftw
+
+        if _Store.in_use is not self:
+            pyfftw.forget_wisdom()
+            self.learn()
+            _Store.in_use = self
 
     def learn(self) -> None:
         """Teach FFTW what the file holds."""
@@ -156,15 +171,6 @@ class _Store:
             return
 
     def keep(self) -> None:
-        """Add what FFTW knows to the file, unless that has it, or can no longer be written."""
-        import pyfftw
-
-        if pyfftw.export_wisdom() != self._kept:
-            with self.alone():
-                self.learn()  # another process may have added some
-                self.write_if_possible()
-
-    def write_if_possible(self) -> None:
         """:meth:`write`, or keep the plans for this process alone."""
         with suppress(OSError):
             self.write()
@@ -173,8 +179,7 @@ class _Store:
         """Write what FFTW knows, all or nothing."""
         import pyfftw
 
-        self._kept = pyfftw.export_wisdom()
-        text = json.dumps([precision.decode() for precision in self._kept])
+        text = json.dumps([precision.decode() for precision in pyfftw.export_wisdom()])
         part = self.file.with_suffix(f".{os.getpid()}.part")
         try:
             part.write_text(text)
