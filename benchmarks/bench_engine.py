@@ -102,10 +102,17 @@ def compare_memory(problem: Problem, cupy: Any) -> dict[str, float]:
     }
 
 
-def on_device(problem: Problem, cupy: Any) -> dict[str, Any]:
-    """Name of the GPU, and both comparisons."""
-    name = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)["name"].decode()
-    return {"gpu": name, **compare(problem, cupy), **compare_memory(problem, cupy)}
+def gpu_name(cupy: Any) -> str:
+    """The device as CUDA calls it."""
+    return cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)["name"].decode()
+
+
+def versions(xp: Any) -> dict[str, str]:
+    """Of CuPy and CUDA from themselves: the distribution has another name for each CUDA, and with conda."""
+    if xp is np:
+        return {}
+    number = xp.cuda.runtime.runtimeGetVersion()  # 12040 is 12.4
+    return {"cupy": xp.__version__, "cuda_runtime": f"{number // 1000}.{number % 1000 // 10}"}
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -150,10 +157,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         **measure(problem, xp, threads, options.repeats),
     }
     if xp is not np:
-        result |= on_device(problem, xp)
+        result |= {"gpu": gpu_name(xp), **compare(problem, xp), **compare_memory(problem, xp)}
     result["peak_memory_mb"] = round(peak_resident_mb())
-    packages = ("numpy", "scipy", "pyFFTW", "numba") if xp is np else ("numpy", "cupy-cuda12x")
-    print(json.dumps(result | machine(*packages)), flush=True)
+    packages = ("numpy", "scipy", "pyFFTW", "numba") if xp is np else ("numpy", "scipy")
+    print(json.dumps(result | machine(*packages, **versions(xp))), flush=True)
     return 0
 
 

@@ -5,6 +5,10 @@
 One line for 1 and one for 3 probe modes: a pass cannot be faster than its transforms, nor than its traffic
 divided by the bandwidth of memory or cache (Williams *et al.* (2009), doi:10.1145/1498765.1498785). Flops of
 a transform of N pixels are counted as 5 N log₂ N, those of a complex product as 6.
+
+Bandwidth is that of a ← a + s b in compiled loops, one on each thread at the same time. It reads two numbers
+and writes one, as a wave times a transmission function does. What is written has been read before, so no line
+is fetched only to be overwritten (write-allocate): three numbers are counted, and three are moved.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numba
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # from a checkout, installed or not
@@ -27,7 +32,9 @@ from caviar_kit.backend import default_threads
 from caviar_kit.multislice import AmplitudeLoss, Evaluator
 
 COMPLEX, REAL = 8, 4  # bytes
-CACHED, UNCACHED = 2**17, 2**26  # bytes of an array that stays in cache, and of one that cannot
+CACHED = 2**18  # bytes of both arrays of one thread: they stay in a core's own cache
+UNCACHED = 2**30  # bytes of all arrays of all threads: several times the largest caches
+MOVED = 3  # numbers per element of an update: two read, one written
 PRODUCT = 6  # flops of a complex product
 
 
@@ -60,17 +67,25 @@ def necessary_bytes(problem: Problem, threads: int) -> float:
     return patterns + problem.states * problem.slices * problem.side**2 * COMPLEX * (1 + 2 * threads)
 
 
-def triad(nbytes: int, threads: int, passes: int) -> Callable[[], object]:
-    """a = b + c on threads, ``passes`` times."""
-    triples = [[np.ones(nbytes // REAL, np.float32) for _ in "abc"] for _ in range(threads)]
+@numba.njit(nogil=True)
+def update(a, b, s, passes):  # type: ignore[no-untyped-def]
+    """a ← a + s b, ``passes`` times."""
+    for _ in range(passes):
+        for i in range(a.size):
+            a[i] += s * b[i]
+
+
+def updates(nbytes: int, threads: int, passes: int) -> tuple[Callable[[], object], int]:
+    """Updates on all threads at once, arrays of ``nbytes`` for each thread; and the bytes they move."""
+    length = nbytes // (2 * REAL)
+    pairs = [[np.ones(length, np.float32) for _ in "ab"] for _ in range(threads)]
     pool = ThreadPoolExecutor(threads)
+    step = np.float32(2**-20)  # its sums stay finite
 
-    def work(triple: list[np.ndarray]) -> None:
-        a, b, c = triple
-        for _ in range(passes):
-            np.add(b, c, out=a)
+    def work(pair: list[np.ndarray]) -> None:
+        update(*pair, step, passes)  # one call: threads meet neither in it nor in between
 
-    return lambda: list(pool.map(work, triples))
+    return lambda: list(pool.map(work, pairs)), MOVED * REAL * length * threads * passes
 
 
 def measure(problem: Problem, threads: int, repeats: int) -> dict[str, float]:
@@ -78,17 +93,18 @@ def measure(problem: Problem, threads: int, repeats: int) -> dict[str, float]:
     transmission, probe = problem.guess(), problem.probe()
     evaluator = Evaluator(problem.model(), problem.patterns(), AmplitudeLoss(), threads=threads)
     ways = floors(problem, np, threads)
-    moved = {"memory": (UNCACHED, 2), "cache": (CACHED, 4000)}
-    work = {name: triad(nbytes, threads, passes) for name, (nbytes, passes) in moved.items()}
+    sizes = {"memory": (UNCACHED // threads, 2), "cache": (CACHED, 8000)}
+    traffic = {name: updates(nbytes, threads, passes) for name, (nbytes, passes) in sizes.items()}
+    work = {name: function for name, (function, _) in traffic.items()}
     work |= {"pass": lambda: evaluator.loss_and_gradient(transmission, probe), **ways}
     seconds = interleaved(work, repeats)
-    rates = {name: 3 * n * passes * threads / seconds[name] for name, (n, passes) in moved.items()}
+    rates = {name: moved / seconds[name] for name, (_, moved) in traffic.items()}
     floor = min(seconds[name] for name in ways)
     return {
         "pass_seconds": round(seconds["pass"], 5),
         "fft_floor_seconds": round(floor, 5),
         "floor_and_cache_seconds": round(floor + pointwise_bytes(problem) / rates["cache"], 5),
-        "waves_through_memory_seconds": round(wave_bytes(problem) / rates["memory"], 5),
+        "floor_and_memory_seconds": round(floor + pointwise_bytes(problem) / rates["memory"], 5),
         "memory_gb_per_second": round(rates["memory"] / 1e9, 1),
         "cache_gb_per_second": round(rates["cache"] / 1e9, 1),
         "fft_gflop_per_second": round(fft_flops(problem) / floor / 1e9, 1),
@@ -115,6 +131,7 @@ def main() -> None:
             "threads": options.threads,
             "fft_gflop": round(fft_flops(problem) / 1e9, 2),
             "pointwise_gflop": round(pointwise_flops(problem) / 1e9, 2),
+            "pointwise_gb": round(pointwise_bytes(problem) / 1e9, 2),
             "wave_gb": round(wave_bytes(problem) / 1e9, 2),
             "necessary_gb": round(necessary_bytes(problem, options.threads) / 1e9, 4),
             **measure(problem, options.threads, options.repeats),

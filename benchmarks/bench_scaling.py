@@ -2,11 +2,15 @@
 
     python benchmarks/bench_scaling.py > scaling.jsonl
 
-Every point takes turns with the fixed problem, and is given relative to it: ``work`` is the arithmetic of all
-transforms, ``cost_per_fft`` seconds per transform (one position, state and mode has 2 (2 (slices - 1) + 1)),
-``cost_per_floor`` seconds per second of that point's own transforms. ``deviation_from_linear`` is how far
-the first is from 1, for the window (N log N) the second. A last line per parameter has the exponent of a fit,
-seconds against transforms (for the window: against the floor).
+Every point takes turns with the fixed problem, and is given relative to it. ``work`` is the arithmetic of all
+transforms. ``cost`` is that of a unit of work: seconds per transform (one position, state and mode has
+2 (2 (slices - 1) + 1)), for the window (N log N) seconds per second of that point's own transforms. Each
+repeat has a cost of its own, from passes right after each other, so that slow changes of the machine cancel;
+``cost`` is their median, ``cost_quartiles`` says how far they scatter, ``deviation_from_linear`` is cost - 1.
+The reference is among the points: its deviation is noise and nothing else.
+
+A last line per parameter has the exponent of a fit, seconds against units of work, and the largest deviation.
+All takes about 7 minutes on two cores, longer where other work takes turns with it.
 
 Memory is that of a fresh process: what loss and gradient add to data and object that are already there, for
 parts of one and the same scan, so that the object does not grow with the positions. Linux only.
@@ -17,8 +21,10 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import statistics
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +34,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # from a checkout,
 
 from benchmarks.fft_floor import fft_flops, floors
 from benchmarks.fixed_problem import Problem
-from benchmarks.measuring import interleaved, machine, peak_resident_mb, resident_mb
+from benchmarks.measuring import in_turns, interleaved, machine, peak_resident_mb, resident_mb
 from caviar_kit.backend import default_threads
 from caviar_kit.multislice import AmplitudeLoss, Evaluator
 
@@ -55,15 +61,11 @@ def point(varied: str, value: int, threads: int, repeats: int) -> dict[str, Any]
     problem = dataclasses.replace(REFERENCE, **{varied: value})
     both = {"here": problem, "reference": REFERENCE}
     work = {(name, "pass"): evaluation(p, threads) for name, p in both.items()}
-    for name, p in both.items():
-        work |= {(name, way): function for way, function in floors(p, np, threads).items()}
-    seconds = interleaved(work, repeats)
+    if varied == "window":
+        work |= {(name, "floor"): floor(p, threads) for name, p in both.items()}
+    seconds = {key: np.array(values) for key, values in in_turns(work, repeats).items()}
     passes = {name: seconds[name, "pass"] for name in both}
-    floor = {name: min(s for (n, way), s in seconds.items() if n == name and way != "pass") for name in both}
-    per_fft, per_floor = (
-        (passes["here"] / unit["here"]) / (passes["reference"] / unit["reference"])
-        for unit in ({name: p.ffts for name, p in both.items()}, floor)
-    )
+    unit = {name: seconds.get((name, "floor"), np.full(repeats, p.ffts)) for name, p in both.items()}
     return {
         "benchmark": "scaling",
         "varied": varied,
@@ -72,27 +74,48 @@ def point(varied: str, value: int, threads: int, repeats: int) -> dict[str, Any]
         "ffts": problem.ffts,
         "work": round(fft_flops(problem) / fft_flops(REFERENCE), 4),
         "threads": threads,
-        "pass_seconds": round(passes["here"], 5),
-        "reference_seconds": round(passes["reference"], 5),
-        "fft_floor_seconds": round(floor["here"], 5),
-        "ratio_to_floor": round(passes["here"] / floor["here"], 3),
-        "cost_per_fft": round(per_fft, 3),
-        "cost_per_floor": round(per_floor, 3),
-        "deviation_from_linear": round((per_floor if varied == "window" else per_fft) - 1, 3),
+        "repeats": repeats,
+        "pass_seconds": round(statistics.median(passes["here"]), 5),
+        "reference_seconds": round(statistics.median(passes["reference"]), 5),
+        **relative(passes, unit),
+    }
+
+
+def floor(problem: Problem, threads: int) -> Callable[[], object]:
+    """The fastest way to do the transforms of a pass, found in a few rounds."""
+    ways = floors(problem, np, threads)
+    seconds = interleaved(ways, 2)
+    return ways[min(seconds, key=seconds.__getitem__)]
+
+
+def relative(passes: dict[str, np.ndarray], unit: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Units and cost of a unit, here over reference: median, and quartiles over repeats.
+
+    The median of the ratios of each repeat, not the ratio of medians: what slows both sides of one repeat
+    cancels.
+    """
+    units = unit["here"] / unit["reference"]
+    cost = passes["here"] / passes["reference"] / units
+    lower, middle, upper = (round(float(q), 3) for q in np.quantile(cost, (0.25, 0.5, 0.75)))
+    return {
+        "units": round(float(np.median(units)), 4),
+        "cost": middle,
+        "cost_quartiles": [lower, upper],
+        "deviation_from_linear": round(middle - 1, 3),
     }
 
 
 def fit(varied: str, points: list[dict[str, Any]]) -> dict[str, Any]:
-    """Exponent of seconds against the work there was."""
-    work = np.array([p["fft_floor_seconds" if varied == "window" else "ffts"] for p in points])
-    seconds = np.array([p["pass_seconds"] / p["reference_seconds"] for p in points])
-    worst = max((p["deviation_from_linear"] for p in points), key=abs)
-    exponent = float(np.polyfit(np.log(work), np.log(seconds), 1)[0]) if len(points) > 1 else None
+    """Exponent of seconds against units of work, and the point farthest from linear."""
+    units, cost = (np.array([p[key] for p in points]) for key in ("units", "cost"))
+    worst = max(points, key=lambda p: abs(p["deviation_from_linear"]))
     return {
         "benchmark": "scaling fit",
         "varied": varied,
-        "exponent": exponent and round(exponent, 3),
-        "largest_deviation_from_linear": worst,
+        "exponent": round(float(np.polyfit(np.log(units), np.log(units * cost), 1)[0]), 3),
+        "largest_deviation_from_linear": worst["deviation_from_linear"],
+        "its_quartiles": [round(q - 1, 3) for q in worst["cost_quartiles"]],
+        "reference_against_itself": next(p["deviation_from_linear"] for p in points if p["work"] == 1),
     }
 
 
@@ -125,9 +148,12 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--only", choices=(*VALUES, "memory"), action="append")
     parser.add_argument("--threads", type=int, default=default_threads())
-    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--memory-here", type=int, help=argparse.SUPPRESS)
-    return parser.parse_args()
+    options = parser.parse_args()
+    if min(options.threads, options.repeats) < 1:
+        parser.error("--threads and --repeats must be at least 1")
+    return options
 
 
 def main() -> None:

@@ -8,24 +8,26 @@ import resource
 import statistics
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-__all__ = ["interleaved", "machine", "peak_resident_mb", "resident_mb"]
+__all__ = ["in_turns", "interleaved", "machine", "peak_resident_mb", "resident_mb"]
+
+Name = TypeVar("Name", bound=Hashable)
 
 
-def interleaved(
-    functions: Mapping[str, Callable[[], object]],
+def in_turns(
+    functions: Mapping[Name, Callable[[], object]],
     repeats: int,
     synchronize: Callable[[], object] = lambda: None,
-) -> dict[str, float]:
-    """Median wall time [s] of each function: all of them in turn, ``repeats`` times after a warm-up.
+) -> dict[Name, list[float]]:
+    """Wall times [s] of each function: all of them in turn, ``repeats`` times after a warm-up.
 
     What else the machine does then hits all of them alike. ``synchronize`` waits for a device.
     """
-    seconds: dict[str, list[float]] = {name: [] for name in functions}
+    seconds: dict[Name, list[float]] = {name: [] for name in functions}
     for _ in range(repeats + 1):
         for name, function in functions.items():
             synchronize()
@@ -33,7 +35,17 @@ def interleaved(
             function()
             synchronize()
             seconds[name].append(time.perf_counter() - begin)
-    return {name: statistics.median(values[1:]) for name, values in seconds.items()}
+    return {name: values[1:] for name, values in seconds.items()}
+
+
+def interleaved(
+    functions: Mapping[Name, Callable[[], object]],
+    repeats: int,
+    synchronize: Callable[[], object] = lambda: None,
+) -> dict[Name, float]:
+    """Median of :func:`in_turns` for each function [s]."""
+    seconds = in_turns(functions, repeats, synchronize)
+    return {name: statistics.median(values) for name, values in seconds.items()}
 
 
 def peak_resident_mb() -> float:
@@ -51,9 +63,9 @@ def resident_mb(kind: str = "VmRSS") -> float:
     return int(next(line for line in lines if line.startswith(kind)).split()[1]) * 1024 / 1e6
 
 
-def machine(*packages: str) -> dict[str, Any]:
-    """Processor, load in the last minute, and versions of ``packages``, None where not installed."""
-    versions: dict[str, str | None] = {}
+def machine(*packages: str, **known: str) -> dict[str, Any]:
+    """Processor, load in the last minute, versions: ``known``, and of ``packages`` (None: not installed)."""
+    versions: dict[str, str | None] = {**known}
     for name in packages:
         try:
             versions[name] = version(name)

@@ -34,17 +34,22 @@ def scaling(lines: Iterable[Line], ax: Axes) -> Axes:
     """Cost per unit of work relative to the fixed problem, against the work relative to it."""
     for varied, (label, colour, marker) in STYLES.items():
         points = [p for p in lines if p["benchmark"] == "scaling" and p["varied"] == varied]
-        cost = [1 + p["deviation_from_linear"] for p in points]
-        ax.plot(
-            [p["work"] for p in points], cost, color=colour, marker=marker, markersize=4, lw=1, label=label
-        )
+        if not points:
+            continue
+        work, cost = [p["work"] for p in points], [1 + p["deviation_from_linear"] for p in points]
+        ax.plot(work, cost, color=colour, marker=marker, markersize=4, lw=1, label=label)
+        scatter = [p.get("cost_quartiles", (c, c)) for p, c in zip(points, cost, strict=True)]
+        ax.vlines(work, *np.transpose(scatter), color=colour, lw=1, alpha=0.6)
     ax.axhspan(0.9, 1.1, color="0.9", zorder=0, lw=0)
+    ax.yaxis.set_major_locator(matplotlib.ticker.MultipleLocator(0.1))
     ax.set_xscale("log", base=2)
     ax.xaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
-    ax.set_ylim(0, 2)
+    low, high = ax.get_ylim()
+    ax.set_ylim(min(0.8, low) - 0.2, max(1.2, high))  # room for the legend
     ax.set_xlabel("work / work of the fixed problem")
     ax.set_ylabel("cost per unit of work")
-    ax.legend(frameon=False, ncols=2, loc="lower left")
+    if ax.lines:
+        ax.legend(frameon=False, ncols=2, loc="lower left")
     return ax
 
 
@@ -78,7 +83,7 @@ def roofline(lines: Iterable[Line], ax: Axes) -> Axes:
 
 def figure(lines: list[Line]) -> Figure:
     """Both, one above the other: narrow enough for half a page."""
-    result = Figure(figsize=(4.2, 6.4), layout="constrained")
+    result = Figure(figsize=(3.5, 5.6), layout="constrained")
     above, below = result.subplots(2)
     scaling(lines, above)
     roofline(lines, below)
@@ -95,8 +100,8 @@ def main() -> None:
     parser.add_argument("image", type=Path)
     options = parser.parse_args()
     lines = [json.loads(line) for line in options.lines.read_text().splitlines() if line.startswith("{")]
-    with matplotlib.rc_context({"font.size": 9, "legend.fontsize": 8}):
-        figure(lines).savefig(options.image, dpi=160)
+    with matplotlib.rc_context({"font.size": 8, "legend.fontsize": 7}):
+        figure(lines).savefig(options.image, dpi=200)
 
 
 if __name__ == "__main__":

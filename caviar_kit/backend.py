@@ -7,7 +7,7 @@ transforms from :func:`plan_fft`.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -16,7 +16,7 @@ import scipy.fft
 
 from caviar_kit import fftw, validation
 
-__all__ = ["array_module", "default_threads", "plan_fft", "resolve_device", "to_numpy", "zeros"]
+__all__ = ["array_module", "default_threads", "plan_fft", "plan_ffts", "resolve_device", "to_numpy", "zeros"]
 
 Array = Any  # numpy.ndarray or cupy.ndarray
 Transform = Callable[[], None]
@@ -107,12 +107,17 @@ def plan_fft(array: Array) -> tuple[Transform, Transform]:
     UserWarning
         If that directory cannot be written to; plans are then guessed, slower but reproducible.
     """
-    if array_module(array) is not np:
-        return _plan_cupy(array)
+    return plan_ffts([array])[0]
+
+
+def plan_ffts(arrays: Sequence[Array]) -> list[tuple[Transform, Transform]]:
+    """:func:`plan_fft` for several buffers of one shape, which on a GPU share a plan and its work area."""
+    if array_module(arrays[0]) is not np:
+        return _plan_cupy(arrays)
     try:
-        return fftw.plan(array)
+        return [fftw.plan(array) for array in arrays]
     except ImportError:
-        return _plan_scipy(array)
+        return [_plan_scipy(array) for array in arrays]
 
 
 def _plan_scipy(array: np.ndarray) -> tuple[Transform, Transform]:
@@ -125,12 +130,13 @@ def _plan_scipy(array: np.ndarray) -> tuple[Transform, Transform]:
     return forward, backward
 
 
-def _plan_cupy(array: Array) -> tuple[Transform, Transform]:
+def _plan_cupy(arrays: Sequence[Array]) -> list[tuple[Transform, Transform]]:
     from cupy.cuda import cufft
     from cupyx.scipy import fft
 
-    plan = fft.get_fft_plan(array, axes=(-2, -1), value_type="C2C")
-    return (
-        lambda: plan.fft(array, array, cufft.CUFFT_FORWARD),
-        lambda: plan.fft(array, array, cufft.CUFFT_INVERSE),
-    )
+    plan = fft.get_fft_plan(arrays[0], axes=(-2, -1), value_type="C2C")
+
+    def transform(array: Array, direction: int) -> Transform:
+        return lambda: plan.fft(array, array, direction)
+
+    return [(transform(a, cufft.CUFFT_FORWARD), transform(a, cufft.CUFFT_INVERSE)) for a in arrays]

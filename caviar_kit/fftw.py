@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes
 import json
 import os
-import tempfile
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -83,6 +82,7 @@ def addresses(shape: tuple[int, int], dtype: str) -> Address | None:
         library = ctypes.CDLL(pyfftw.pyfftw.__file__)  # finds the symbols of what that is linked with
         make = getattr(library, f"{_PREFIX[dtype]}_plan_dft_2d")
         execute = getattr(library, f"{_PREFIX[dtype]}_execute_dft")
+        getattr(library, f"{_PREFIX[dtype]}_make_planner_thread_safe")()  # pyFFTW has a lock of its own
     except (ImportError, OSError, AttributeError):
         return None
     make.restype = ctypes.c_void_p
@@ -105,16 +105,17 @@ def _with_kept_plans(make: Callable[..., list[Any] | None]) -> list[Any]:
     with _lock:
         store = _store(cache_directory() / "fftw_plans.json")
         if store is None:
-            return make("FFTW_ESTIMATE") or []
-        known = make("FFTW_MEASURE", "FFTW_WISDOM_ONLY")
-        if known is not None:
+            plans = make("FFTW_ESTIMATE")
+        elif plans := make("FFTW_MEASURE", "FFTW_WISDOM_ONLY"):
             store.keep()  # they may have been learnt elsewhere
-            return known
-        with store.alone():
-            store.learn()  # what another process found meanwhile
-            measured = make("FFTW_MEASURE") or []
-            store.write()
-        return measured
+        else:
+            with store.alone():
+                store.learn()  # what another process found meanwhile
+                plans = make("FFTW_MEASURE")
+                store.write_if_possible()
+    if not plans:
+        raise RuntimeError("FFTW cannot plan this transform")
+    return plans
 
 
 @cache
@@ -155,13 +156,18 @@ class _Store:
             return
 
     def keep(self) -> None:
-        """Write what FFTW knows, unless the file has it."""
+        """Add what FFTW knows to the file, unless that has it, or can no longer be written."""
         import pyfftw
 
         if pyfftw.export_wisdom() != self._kept:
             with self.alone():
-                self.learn()
-                self.write()
+                self.learn()  # another process may have added some
+                self.write_if_possible()
+
+    def write_if_possible(self) -> None:
+        """:meth:`write`, or keep the plans for this process alone."""
+        with suppress(OSError):
+            self.write()
 
     def write(self) -> None:
         """Write what FFTW knows, all or nothing."""
@@ -169,9 +175,13 @@ class _Store:
 
         self._kept = pyfftw.export_wisdom()
         text = json.dumps([precision.decode() for precision in self._kept])
-        with tempfile.NamedTemporaryFile("w", dir=self.file.parent, suffix=".part", delete=False) as part:
-            part.write(text)
-        os.replace(part.name, self.file)
+        part = self.file.with_suffix(f".{os.getpid()}.part")
+        try:
+            part.write_text(text)
+            os.replace(part, self.file)
+        except OSError:
+            part.unlink(missing_ok=True)
+            raise
 
     @contextmanager
     def alone(self) -> Iterator[None]:

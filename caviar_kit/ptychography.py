@@ -194,8 +194,8 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
             Show iterations, loss and time left.
         checkpoint : path, optional
             Keep the unfinished fit in this file. If it exists and was written by the same call (same
-            data, settings and start), go on from it, with the same bits as if the fit had never been
-            interrupted; a finished fit removes it. Use one file per call.
+            data, settings and start), go on from it, on a CPU with the same bits as if the fit had never
+            been interrupted; a finished fit removes it. Use one file per call.
         checkpoint_every : float
             Least time between two writes of it [s]; 0 writes after every iteration. It is written when
             the fit is left between two iterations, too.

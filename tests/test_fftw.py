@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -112,6 +113,17 @@ def test_without_a_cache_plans_are_guessed_with_a_warning(cache, monkeypatch):
     wave[0, 0] = 1
     forward()
     np.testing.assert_allclose(wave, 1)
+
+
+def test_a_cache_that_vanishes_costs_the_plans_and_nothing_else(cache):
+    backend.plan_fft(np.zeros((30, 46), np.complex64))
+    shutil.rmtree(cache)
+    forward, _ = backend.plan_fft(wave := np.zeros((30, 50), np.complex64))
+    assert fftw.addresses.__wrapped__((30, 52), "complex64") is not None
+    wave[0, 0] = 1
+    forward()
+    np.testing.assert_allclose(wave, 1)
+    assert not cache.exists()
 
 
 # From compiled code ------------------------------------------------------------------------

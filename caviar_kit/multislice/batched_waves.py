@@ -32,29 +32,29 @@ class BatchedWaves(Waves):
             self._kernels = cuda
             self.corners = self.corners.astype(np.int32)
 
-    def workspace(self) -> BatchedWorkspace:
+    def workspace(self, positions: int) -> BatchedWorkspace:
         """Buffers for a batch: one position on a CPU, on a GPU enough to keep it busy."""
-        batch = 1 if self.xp is np else positions_at_once(self.counts, gpu=True)
-        return BatchedWorkspace(self.xp, batch, self.counts)
+        batch = 1 if self.xp is np else positions_at_once(self.shape, positions, gpu=True)
+        return BatchedWorkspace(self.xp, batch, self.shape)
 
     def to_detector(self, workspace: BatchedWorkspace, positions: Array) -> Array:
         """See the base class."""
-        part, kernels = workspace.first(len(positions)), self._kernels
+        view, kernels = workspace.first(len(positions)), self._kernels
         corners, transfers = self.corners[positions], self.propagation.at(positions)
         y, x = self.ramps(positions)
-        part.probe[:, :, 0] = ifft2(self.spectrum * (y[:, None, :, None] * x[:, None, None, :]))
-        incident, last = part.probe, len(part.waves) - 1
-        for z, wave in enumerate(part.waves):
+        view.probe[:, :, 0] = ifft2(self.spectrum * (y[:, None, :, None] * x[:, None, None, :]))
+        incident, last = view.probe, len(view.waves) - 1
+        for z, wave in enumerate(view.waves):
             kernels.transmit(incident, self.transmission, corners, z, wave)
-            part.to_reciprocal[z]()
+            view.to_reciprocal[z]()
             if z < last:
                 kernels.propagate(wave, transfers[z], wave)
-                part.to_real[z]()
+                view.to_real[z]()
             incident = wave
-        part.intensity[...] = 0
-        kernels.add_intensity(part.waves[-1], part.intensity)
-        part.intensity *= self.response
-        return part.intensity
+        view.intensity[...] = 0
+        kernels.add_intensity(view.waves[-1], view.intensity)
+        view.intensity *= self.response
+        return view.intensity
 
     def to_probe(
         self,
@@ -67,23 +67,23 @@ class BatchedWaves(Waves):
         phases: bool = False,
     ) -> tuple[Array, Array | None]:
         """See the base class."""
-        part, kernels = workspace.first(len(positions)), self._kernels
+        view, kernels = workspace.first(len(positions)), self._kernels
         corners, transfers = self.corners[positions], self.propagation.at(positions)
-        wave, back, forth = part.waves[-1], part.to_real[-1], part.to_reciprocal[-1]
+        wave, back, forth = view.waves[-1], view.to_real[-1], view.to_reciprocal[-1]
         phase_gradients: list[Array] = []
         kernels.residual_wave(wave, residual * (self.real(2) * self.response), wave)
-        for z in range(len(part.waves) - 1, 0, -1):
+        for z in range(len(view.waves) - 1, 0, -1):
             back()
-            kernels.adjoint_transmit(wave, self.transmission, corners, z, part.waves[z - 1], object_gradient)
+            kernels.adjoint_transmit(wave, self.transmission, corners, z, view.waves[z - 1], object_gradient)
             forth()
             if phases:
-                part.to_reciprocal[z - 1]()
-                phase_gradients.insert(0, self._overlap(wave, part.waves[z - 1]))
+                view.to_reciprocal[z - 1]()
+                phase_gradients.insert(0, self._overlap(wave, view.waves[z - 1]))
             kernels.propagate(wave, transfers[z - 1], wave, conjugate=True)
         back()
-        kernels.adjoint_transmit(wave, self.transmission, corners, 0, part.probe, object_gradient)
-        kernels.sum_states(wave, part.probe[:, :, 0])
-        shifted = fft2(part.probe[:, :, 0])
+        kernels.adjoint_transmit(wave, self.transmission, corners, 0, view.probe, object_gradient)
+        kernels.sum_states(wave, view.probe[:, :, 0])
+        shifted = fft2(view.probe[:, :, 0])
         y, x = self.ramps(positions)
         spectrum_gradient += (shifted * (y[:, None, :, None] * x[:, None, None, :]).conj()).sum(axis=0)
         return shifted, self._stacked(phase_gradients, len(positions)) if phases else None

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-__all__ = ["backward", "forward"]
+from caviar_kit.multislice.jit import compiled
 
-_compile = numba.njit(nogil=True, fastmath={"contract", "reassoc", "nsz"}, error_model="numpy", cache=True)
+__all__ = ["backward", "forward"]
 
 
 @intrinsic
@@ -35,7 +34,7 @@ def _call_fftw(context, execute, plan, wave):  # type: ignore[no-untyped-def]
     return types.void(types.intp, types.intp, types.intp), codegen
 
 
-@_compile
+@compiled
 def forward(  # type: ignore[no-untyped-def]
     fftw,
     spectrum,
@@ -103,7 +102,7 @@ def forward(  # type: ignore[no-untyped-def]
                 _add_square(far[p, s, m], intensity[p])
 
 
-@_compile
+@compiled
 def backward(  # type: ignore[no-untyped-def]
     fftw,
     residual,
@@ -165,7 +164,7 @@ def backward(  # type: ignore[no-untyped-def]
 # Point-wise work on (y, x) arrays: rows first, so that the innermost loop is contiguous ------
 
 
-@_compile
+@compiled
 def _ramp(frequencies, fraction, out):  # type: ignore[no-untyped-def]
     """exp(-2πi k · fraction)."""
     for n in range(out.size):
@@ -173,7 +172,7 @@ def _ramp(frequencies, fraction, out):  # type: ignore[no-untyped-def]
         out[n] = complex(math.cos(angle), -math.sin(angle))
 
 
-@_compile
+@compiled
 def _shift(spectrum, ramp_y, ramp_x, out):  # type: ignore[no-untyped-def]
     for y in range(out.shape[0]):
         source, target, factor = spectrum[y], out[y], ramp_y[y]
@@ -181,7 +180,7 @@ def _shift(spectrum, ramp_y, ramp_x, out):  # type: ignore[no-untyped-def]
             target[x] = source[x] * (factor * ramp_x[x])
 
 
-@_compile
+@compiled
 def _unshift(shifted, ramp_y, ramp_x, out):  # type: ignore[no-untyped-def]
     for y in range(out.shape[0]):
         source, target, factor = shifted[y], out[y], ramp_y[y]
@@ -189,7 +188,7 @@ def _unshift(shifted, ramp_y, ramp_x, out):  # type: ignore[no-untyped-def]
             target[x] += source[x] * np.conj(factor * ramp_x[x])
 
 
-@_compile
+@compiled
 def _transmit(incident, slice_, corner, out):  # type: ignore[no-untyped-def]
     for y in range(out.shape[0]):
         source, target = incident[y], out[y]
@@ -198,7 +197,7 @@ def _transmit(incident, slice_, corner, out):  # type: ignore[no-untyped-def]
             target[x] = source[x] * patch[x]
 
 
-@_compile
+@compiled
 def _pull(wave, slice_, corner, incident, gradient):  # type: ignore[no-untyped-def]
     """Gradient in the slice, and from the exit to the incident wave."""
     for y in range(wave.shape[0]):
@@ -211,7 +210,7 @@ def _pull(wave, slice_, corner, incident, gradient):  # type: ignore[no-untyped-
             row[x] = value * np.conj(patch[x])
 
 
-@_compile
+@compiled
 def _multiply(wave, factor):  # type: ignore[no-untyped-def]
     for y in range(wave.shape[0]):
         row, by = wave[y], factor[y]
@@ -219,7 +218,7 @@ def _multiply(wave, factor):  # type: ignore[no-untyped-def]
             row[x] *= by[x]
 
 
-@_compile
+@compiled
 def _multiply_conjugate(wave, factor):  # type: ignore[no-untyped-def]
     for y in range(wave.shape[0]):
         row, by = wave[y], factor[y]
@@ -227,7 +226,7 @@ def _multiply_conjugate(wave, factor):  # type: ignore[no-untyped-def]
             row[x] *= np.conj(by[x])
 
 
-@_compile
+@compiled
 def _scale(wave, factor):  # type: ignore[no-untyped-def]
     for y in range(wave.shape[0]):
         row, by = wave[y], factor[y]
@@ -235,7 +234,7 @@ def _scale(wave, factor):  # type: ignore[no-untyped-def]
             row[x] = row[x] * by[x]
 
 
-@_compile
+@compiled
 def _add(wave, out):  # type: ignore[no-untyped-def]
     for y in range(wave.shape[0]):
         row, total = wave[y], out[y]
@@ -243,7 +242,7 @@ def _add(wave, out):  # type: ignore[no-untyped-def]
             total[x] += row[x]
 
 
-@_compile
+@compiled
 def _add_square(wave, out):  # type: ignore[no-untyped-def]
     for y in range(wave.shape[0]):
         row, total = wave[y], out[y]
@@ -251,7 +250,7 @@ def _add_square(wave, out):  # type: ignore[no-untyped-def]
             total[x] += row[x].real * row[x].real + row[x].imag * row[x].imag
 
 
-@_compile
+@compiled
 def _add_overlap(gradient, incident, out):  # type: ignore[no-untyped-def]
     """-Im conj(gradient) · incident."""
     for y in range(gradient.shape[0]):

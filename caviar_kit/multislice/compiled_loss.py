@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 
+from caviar_kit.multislice.jit import compiled
 from caviar_kit.multislice.loss import AmplitudeLoss, PoissonLoss
 
 __all__ = ["misfit"]
-
-_compile = numba.njit(nogil=True, fastmath={"contract", "reassoc", "nsz"}, error_model="numpy", cache=True)
 
 
 def misfit(
@@ -34,7 +32,7 @@ def misfit(
 # ``one`` carries the precision: literals would make double precision of single.
 
 
-@_compile
+@compiled
 def _amplitude(model, data, weights, epsilon, one, residual, losses):  # type: ignore[no-untyped-def]
     weighted = weights.shape[0] > 1
     for p in range(model.shape[0]):
@@ -52,7 +50,7 @@ def _amplitude(model, data, weights, epsilon, one, residual, losses):  # type: i
         losses[p] = total
 
 
-@_compile
+@compiled
 def _poisson(model, data, weights, epsilon, one, residual, losses):  # type: ignore[no-untyped-def]
     weighted = weights.shape[0] > 1
     half = one / (one + one)

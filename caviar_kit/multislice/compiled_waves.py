@@ -25,9 +25,9 @@ class CompiledWaves(Waves):
         self._scaled = self.spectrum * self.real(1 / self.pixels)
         self._fftw = np.array(fftw.addresses(model.window, str(self.dtype)), np.intp)
 
-    def workspace(self) -> CompiledWorkspace:
+    def workspace(self, positions: int) -> CompiledWorkspace:
         """Buffers for as many positions as fit into a core's cache."""
-        return CompiledWorkspace(positions_at_once(self.counts, gpu=False), self.counts)
+        return CompiledWorkspace(positions_at_once(self.shape, positions, gpu=False), self.shape)
 
     def to_detector(self, workspace: CompiledWorkspace, positions: np.ndarray) -> np.ndarray:
         """See the base class."""

@@ -2,8 +2,8 @@
 
 For a real loss L of complex variables, "gradient" means G = 2 ∂L/∂conj(z), so that
 dL = Re Σ conj(G) dz. Positions are evaluated in batches, on a CPU so small that their waves
-stay in cache, and shared among threads in fixed blocks, so results are reproducible for a given
-number of threads.
+stay in cache, and shared among threads in fixed blocks, so results on a CPU are reproducible for a
+given number of threads. On a GPU sums are atomic, and their last digits vary.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Evaluation(NamedTuple):
     loss: float
     object: Array  # (states, slices, y, x) complex
     probe: Array  # (modes, y, x) complex
-    instrument: Instrument  # derivatives in place of values; zero where not wanted
+    instrument: Instrument  # derivatives in place of values; zero (a background: None) where not wanted
 
 
 class Evaluator:
@@ -80,6 +80,8 @@ class Evaluator:
     ) -> None:
         self.model, self.loss_function = model, loss
         self.xp = getattr(patterns, "xp", None) or array_module(patterns)
+        if not isinstance(patterns, StreamedPatterns):
+            patterns = self.xp.ascontiguousarray(patterns)
         self.patterns = self._checked_patterns(patterns, (len(model.positions), *model.window))
         self.real_dtype = np.dtype(patterns.dtype)
         if self.real_dtype not in (np.float32, np.float64):
@@ -88,12 +90,12 @@ class Evaluator:
         self.weights = None
         if weights is not None:
             weights = self._checked("weights", self.xp.asarray(weights), model.window)
-            self.weights = weights.astype(self.real_dtype)
+            self.weights = self.xp.ascontiguousarray(weights, self.real_dtype)
         threads = default_threads() if threads is None else validation.integer("threads", threads)
         self.threads = threads if self.xp is np else 1
         self.nominal = Instrument.nominal(model)
         self.mean_pixel = float(self.patterns[0].mean())  # a scale, for the background
-        self._workspaces: dict[tuple[int, str, int, int], Any] = {}
+        self._workspaces: dict[int, tuple[Any, Any]] = {}
 
     def loss(
         self,
@@ -103,7 +105,7 @@ class Evaluator:
         *,
         instrument: Instrument | None = None,
     ) -> float:
-        """Loss only: about a third of the work of :meth:`loss_and_gradient`.
+        """Loss only: about half the work of :meth:`loss_and_gradient`.
 
         Parameters
         ----------
@@ -168,7 +170,8 @@ class Evaluator:
 
     def _waves(self, transmission: Array, probe: Array, instrument: Instrument | None) -> Waves:
         self._check_unknowns(transmission, probe)
-        return waves_for(self.model, transmission, probe, instrument or self.nominal)
+        instrument = (instrument or self.nominal).on(self.xp, self.real_dtype)
+        return waves_for(self.model, transmission, probe, instrument)
 
     def _run(self, waves: Waves, positions: Indices | None, new_sums: Callable[[], Any]) -> Any:
         indices = self._indices(positions)
@@ -261,13 +264,17 @@ class Evaluator:
         return indices
 
     def _workspace(self, worker: int, waves: Waves) -> Any:
-        key = (worker, type(waves).__name__, len(waves.spectrum), len(waves.transmission))
-        if key not in self._workspaces:
-            self._workspaces[key] = waves.workspace()
-        return self._workspaces[key]
+        """The worker's buffers; those for other numbers of states or modes are given up first."""
+        kind = type(waves), waves.shape
+        if worker not in self._workspaces or self._workspaces[worker][0] != kind:
+            self._workspaces.pop(worker, None)
+            self._workspaces[worker] = kind, waves.workspace(len(self.patterns))
+        return self._workspaces[worker][1]
 
 
-def _batches(indices: Array, size: int) -> list[Array]:
+def _batches(indices: Array, most: int) -> list[Array]:
+    """Parts of ``indices`` of ``most`` at most, of equal length except for the last."""
+    size = math.ceil(len(indices) / math.ceil(len(indices) / most))
     return [indices[begin : begin + size] for begin in range(0, len(indices), size)]
 
 

@@ -8,7 +8,7 @@ from caviar_kit import validation
 from caviar_kit.multislice.model import MultisliceModel
 from caviar_kit.multislice.settings import FitSettings
 from caviar_kit.multislice.sharding import make_shards
-from caviar_kit.multislice.workspace import Counts, positions_at_once
+from caviar_kit.multislice.workspace import WaveShape, positions_at_once
 
 __all__ = ["estimate_memory"]
 
@@ -58,20 +58,20 @@ def estimate_memory(
     window = math.prod(model.window)
     pixels = settings.num_states * model.num_slices * math.prod(model.object_shape)
     unknowns = _unknowns(settings, pixels, num_probes * window)
-    counts = Counts(num_probes, settings.num_states, model.num_slices, model.window)
-    batch = positions_at_once(counts, gpu=gpu)
+    shape = WaveShape(num_probes, settings.num_states, model.num_slices, model.window)
+    batch = positions_at_once(shape, len(model.positions), gpu=gpu)
     threads = 1 if gpu or workers else threads
-    exchange = _exchange(model, workers, counts) if workers else 0
+    exchange = _exchange(model, workers, shape) if workers else 0
     parts = {
         "patterns": _patterns(model, workers, streamed),
         "object and gradients": 2 * unknowns
         + _pass(settings, pixels, unknowns, threads, 0 if gpu else exchange),
         "optimizer": _vectors(settings) * unknowns,
-        "waves": threads * batch * (counts.nbytes + 2 * window * (num_probes * _COMPLEX + _SINGLE)),
+        "waves": threads * batch * (shape.nbytes + 2 * window * (num_probes * _COMPLEX + _SINGLE)),
     }
     if gpu:
         copies = _saved_vectors(settings) * unknowns if checkpoint else 0
-        parts["transform plans"] = 2 * batch * counts.nbytes // model.num_slices  # full batches, and the last
+        parts["transform plans"] = 2 * batch * shape.nbytes // model.num_slices  # full batches, and the last
         sums = exchange + pixels * _COMPLEX  # the gradients of all workers are added up there
         parts["on the host"] = pixels * _COMPLEX + copies + (sums if workers else parts["patterns"])
     if workers:
@@ -90,11 +90,11 @@ def _patterns(model: MultisliceModel, workers: int, streamed: bool) -> int:
     return positions * math.prod(model.window) * _SINGLE
 
 
-def _exchange(model: MultisliceModel, workers: int, counts: Counts) -> int:
+def _exchange(model: MultisliceModel, workers: int, shape: WaveShape) -> int:
     """Objects for all workers, or gradients of all: here, and in the scheduler, often in this process."""
     fields = [shard.model.object_shape for shard in make_shards(model, workers)]
-    pixels = sum(math.prod(field) for field in fields) * counts.states * counts.slices
-    return 2 * _COMPLEX * (pixels + len(fields) * counts.modes * math.prod(model.window))
+    pixels = sum(math.prod(field) for field in fields) * shape.states * shape.slices
+    return 2 * _COMPLEX * (pixels + len(fields) * shape.modes * math.prod(model.window))
 
 
 def _unknowns(settings: FitSettings, pixels: int, probe_pixels: int) -> int:

@@ -33,9 +33,9 @@ def misfit(loss: Loss, model: Array, data: Array, weights: Array | None, residua
     (positions,) float64
     """
     if type(loss) in (AmplitudeLoss, PoissonLoss):
-        swift = _swift(array_module(model))
-        if swift is not None:
-            return swift(loss, model, data, weights, residual)
+        fused = _fused(array_module(model))
+        if fused is not None:
+            return fused(loss, model, data, weights, residual)
     value = loss.value(model, data)
     if residual is not None:
         residual[...] = loss.derivative(model, data)
@@ -46,7 +46,7 @@ def misfit(loss: Loss, model: Array, data: Array, weights: Array | None, residua
     return value.sum(axis=(1, 2), dtype=np.float64)
 
 
-def _swift(xp: Any) -> Any:
+def _fused(xp: Any) -> Any:
     """Compiled forms of the two losses, if there are any for this array module."""
     if xp is not np:
         return _on_gpu

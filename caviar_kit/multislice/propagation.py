@@ -44,18 +44,25 @@ class Propagation:
         self._thicknesses = xp.asarray(thicknesses)
         self._untilted = xp.asarray(scale * np.exp(1j * thicknesses * curvature))
         self._slopes = xp.asarray(instrument.slopes)
-        self._common = self._tilted(self._slopes) if len(self._slopes) == 1 else None
+        self._common = None
+        if len(self._slopes) == 1:
+            self._common = self._tilted(self._slopes, complex).astype(dtype)
 
     def at(self, positions: Array) -> Array:
         """H of every gap (gaps, 1 or positions, y, x) at some scan positions."""
-        return self._tilted(self._slopes[positions]) if self._common is None else self._common
+        if self._common is None:
+            return self._tilted(self._slopes[positions], self._dtype)
+        return self._common
 
-    def _tilted(self, slopes: Array) -> Array:
+    def _tilted(self, slopes: Array, dtype: Any) -> Array:
+        """One for each slope; large arrays are made in the precision of ``dtype``."""
         y, x = (
-            self._xp.exp(-2j * math.pi * self._thicknesses * (slopes[:, axis, None, None] * k))
+            self._xp.exp(-2j * math.pi * self._thicknesses * (slopes[:, axis, None, None] * k)).astype(dtype)
             for axis, k in enumerate((self._ky, self._kx))
         )
-        return (self._untilted * (y * x)).astype(self._dtype)
+        transfers = self._untilted.astype(dtype) * y
+        transfers *= x
+        return transfers
 
     def derivatives(self, positions: Array, phase_gradients: Array) -> tuple[Array, Array]:
         """Derivatives in the slopes (positions, 2) and in the thicknesses (gaps,), the latter summed.

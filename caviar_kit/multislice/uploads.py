@@ -44,6 +44,9 @@ def uploaded(
     arrays = [cupy.empty(size, dtype) for _ in range(_SLOTS)]
     arrived, consumed = ([cupy.cuda.Event(disable_timing=True) for _ in range(_SLOTS)] for _ in range(2))
 
+    for event in consumed:  # what is queued may still read memory that the pool gave to these arrays
+        cupy.cuda.get_current_stream().record(event)
+
     def send(n: int) -> None:
         slot, group = n % _SLOTS, groups[n]
         with device:  # of the thread that asked: others begin with device 0
@@ -54,13 +57,16 @@ def uploaded(
             arrays[slot][: len(group)].set(pinned[slot][: len(group)], stream=copies)
             copies.record(arrived[slot])
 
-    with ThreadPoolExecutor(1) as reader:
-        sent = [reader.submit(send, 0)] if groups else []
-        for n, group in enumerate(groups):
-            if n + 1 < len(groups):
-                sent.append(reader.submit(send, n + 1))
-            sent[n].result()
-            stream = cupy.cuda.get_current_stream()
-            stream.wait_event(arrived[n % _SLOTS])
-            yield arrays[n % _SLOTS][: len(group)]
-            stream.record(consumed[n % _SLOTS])
+    try:
+        with ThreadPoolExecutor(1) as reader:
+            sent = [reader.submit(send, 0)] if groups else []
+            for n, group in enumerate(groups):
+                if n + 1 < len(groups):
+                    sent.append(reader.submit(send, n + 1))
+                sent[n].result()
+                stream = cupy.cuda.get_current_stream()
+                stream.wait_event(arrived[n % _SLOTS])
+                yield arrays[n % _SLOTS][: len(group)]
+                stream.record(consumed[n % _SLOTS])
+    finally:
+        copies.synchronize()  # before the memory goes back

@@ -14,7 +14,7 @@ from caviar_kit.backend import array_module
 from caviar_kit.multislice.instrument import Instrument
 from caviar_kit.multislice.model import MultisliceModel
 from caviar_kit.multislice.propagation import Propagation
-from caviar_kit.multislice.workspace import Counts
+from caviar_kit.multislice.workspace import WaveShape
 
 __all__ = ["Waves", "fft2", "ifft2", "waves_for"]
 
@@ -33,6 +33,21 @@ class Waves(ABC):
         Centred in its window.
     instrument : Instrument
         Positions, tilts, thicknesses, beam and background.
+
+    Attributes
+    ----------
+    spectrum : (modes, y, x) complex
+        Of the centred probe.
+    corners : (positions, 2) int
+        First pixels of the windows.
+    fractions : (positions, 2) float64
+        What the probe is moved by inside its window [pixel].
+    frequencies : pair of (y,), (x,) float64
+        [1/pixel].
+    beam : (positions, 1, 1) real or None
+        Beam current; None if it is 1 everywhere.
+    response : (y, x) real, or a number
+        From Σ|far|² to an intensity: 1/(states · pixels), 0 beyond the band limit.
     """
 
     def __init__(
@@ -45,7 +60,7 @@ class Waves(ABC):
         self.propagation = Propagation(model, instrument, xp, self.dtype)
         self.pixels = math.prod(model.window)
         states, slices = transmission.shape[:2]
-        self.counts = Counts(len(probe), states, slices, model.window, self.dtype)
+        self.shape = WaveShape(len(probe), states, slices, model.window, self.dtype)
         self.background = instrument.background
         self.beam = None
         if (instrument.beam != 1).any():
@@ -55,11 +70,11 @@ class Waves(ABC):
         self.frequencies = [xp.asarray(np.fft.fftfreq(n)) for n in model.window]
         limit = model.detector_limit()
         scale = (1.0 if limit is None else limit) / (len(transmission) * self.pixels)
-        self.response = xp.asarray(scale, self.real)  # from Σ|far|² to an intensity
+        self.response = xp.asarray(scale, self.real)
 
     @abstractmethod
-    def workspace(self) -> Any:
-        """Buffers for such waves, which :meth:`to_detector` and :meth:`to_probe` fill."""
+    def workspace(self, positions: int) -> Any:
+        """Buffers that :meth:`to_detector` and :meth:`to_probe` fill, for a scan of ``positions``."""
 
     @abstractmethod
     def to_detector(self, workspace: Any, positions: Array) -> Array:

@@ -8,16 +8,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from caviar_kit.backend import plan_fft, zeros
+from caviar_kit.backend import plan_ffts, zeros
 
-__all__ = ["BatchedWorkspace", "CompiledWorkspace", "Counts", "positions_at_once"]
+__all__ = ["BatchView", "BatchedWorkspace", "CompiledWorkspace", "WaveShape", "positions_at_once"]
 
 Array = Any
 _BUDGET = {"cpu": 2**20, "gpu": 2**29}  # bytes of waves: half a core's L2 cache, or much work for a GPU
+_VIEWS = 2  # batches of different length that are kept planned: full ones, and the last
 
 
-class Counts(NamedTuple):
-    """What decides the size of the waves of one position: there is one per mode, state and slice."""
+class WaveShape(NamedTuple):
+    """The waves of one position: one of ``window`` pixels per probe mode, object state and slice."""
 
     modes: int
     states: int
@@ -31,16 +32,34 @@ class Counts(NamedTuple):
         return self.modes * self.states * self.slices * math.prod(self.window) * self.dtype.itemsize
 
 
-def positions_at_once(counts: Counts, *, gpu: bool) -> int:
-    """How many positions make a batch."""
-    return max(1, _BUDGET["gpu" if gpu else "cpu"] // counts.nbytes)
+def positions_at_once(shape: WaveShape, positions: int, *, gpu: bool) -> int:
+    """Largest batch: what the budget of memory allows, of ``positions`` in all."""
+    return min(positions, max(1, _BUDGET["gpu" if gpu else "cpu"] // shape.nbytes))
 
 
 class CompiledWorkspace:
-    """Buffers of one thread for :mod:`caviar_kit.multislice.compiled`."""
+    """Buffers of one thread for :mod:`caviar_kit.multislice.compiled`.
 
-    def __init__(self, batch: int, counts: Counts) -> None:
-        modes, states, slices, window, dtype = counts
+    States come before modes here: a state's patch of the object serves all modes while it is in cache.
+
+    Attributes
+    ----------
+    batch : int
+        Positions at most.
+    probe, shifted : (batch, modes, y, x) complex
+        Shifted probe; gradient in its spectrum.
+    ramp_y, ramp_x : (batch, y), (batch, x) complex
+        Phase ramps that shift it.
+    inner : (batch, states, modes, slices - 1, y, x) complex
+        Waves that enter slices 1, 2, ...
+    far : (batch, states, modes, y, x) complex
+        Waves at the detector.
+    intensity, residual : (batch, y, x) real
+        Modelled patterns, and ∂L/∂pattern.
+    """
+
+    def __init__(self, batch: int, shape: WaveShape) -> None:
+        modes, states, slices, window, dtype = shape
         self.batch = batch
         self.probe = zeros(np, (batch, modes, *window), dtype)
         self.shifted = zeros(np, self.probe.shape, dtype)
@@ -52,33 +71,44 @@ class CompiledWorkspace:
 
 
 class BatchedWorkspace:
-    """Buffers and planned transforms for whole arrays of waves (positions, modes, states, y, x).
+    """Buffers for whole arrays of waves.
 
-    ``waves[z]`` leaves slice z and enters slice z + 1 or, the last, reaches the detector.
+    Attributes
+    ----------
+    batch : int
+        Positions at most.
+    probe : (batch, modes, 1, y, x) complex
+        Shifted probe.
+    waves : list of (batch, modes, states, y, x) complex
+        ``waves[z]`` leaves slice z and enters slice z + 1 or, the last, reaches the detector.
+    intensity, residual : (batch, y, x) real
+        Modelled patterns, and ∂L/∂pattern.
     """
 
-    def __init__(self, xp: ModuleType, batch: int, counts: Counts) -> None:
-        modes, states, slices, window, dtype = counts
+    def __init__(self, xp: ModuleType, batch: int, shape: WaveShape) -> None:
+        modes, states, slices, window, dtype = shape
         self.batch = batch
         self.probe = zeros(xp, (batch, modes, 1, *window), dtype)
         self.waves = [zeros(xp, (batch, modes, states, *window), dtype) for _ in range(slices)]
         self.intensity = zeros(xp, (batch, *window), self.probe.real.dtype)
         self.residual = zeros(xp, self.intensity.shape, self.intensity.dtype)
-        self._parts: dict[int, Part] = {}
+        self._views: dict[int, BatchView] = {}
 
-    def first(self, count: int) -> Part:
-        """Buffers for ``count`` positions, the first of these."""
-        if count not in self._parts:
-            self._parts[count] = Part(self, count)
-        return self._parts[count]
+    def first(self, count: int) -> BatchView:
+        """The first ``count`` positions of all buffers, planned."""
+        if count not in self._views:
+            if len(self._views) == _VIEWS:  # a plan on a GPU has a work area as large as a wave array
+                del self._views[next(iter(self._views))]
+            self._views[count] = BatchView(self, count)
+        return self._views[count]
 
 
-class Part:
+class BatchView:
     """The first positions of a workspace, with in-place transforms of each of their waves."""
 
     def __init__(self, workspace: BatchedWorkspace, count: int) -> None:
         self.probe, self.intensity = workspace.probe[:count], workspace.intensity[:count]
         self.waves = [wave[:count] for wave in workspace.waves]
-        plans = [plan_fft(wave) for wave in self.waves]
+        plans = plan_ffts(self.waves)
         self.to_reciprocal = [forward for forward, _ in plans]
         self.to_real = [backward for _, backward in plans]

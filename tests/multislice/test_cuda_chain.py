@@ -18,31 +18,13 @@ from caviar_kit.multislice import (
 )
 from caviar_kit.multislice.batched_waves import BatchedWaves
 from caviar_kit.multislice.cuda_launch import Kernel
-from caviar_kit.multislice.instrument import Instrument
 from caviar_kit.multislice.workspace import BatchedWorkspace
 from tests.multislice.cuda_on_host import Host
 from tests.multislice.problems import MODES, aperture, evaluator, model, objects
+from tests.multislice.test_waves import CURVED, EVERYTHING, WEIGHTS, assert_same
 
-WANTED = ("positions", "slopes", "thicknesses", "beam", "background")
-WEIGHTS = np.random.default_rng(5).integers(0, 3, (12, 15)).astype(float)
-OWN = Instrument(  # everything differs between positions
-    positions=np.array([[6.2, 7], [8.3, 9.8], [7.5, 11.25], [10.9, 7.4], [9.0, 12.6]]),
-    slopes=np.random.default_rng(3).normal(0, 0.01, (5, 2)),
-    thicknesses=np.array([3.1, 4.4, 2.0]),
-    beam=np.array([1, 0.9, 1.1, 1.2, 0.8]),
-    background=np.random.default_rng(4).uniform(0, 1e-3, (12, 15)),
-)
-INSTRUMENTS = pytest.mark.parametrize("instrument", [None, OWN], ids=["nominal", "one for every position"])
+INSTRUMENTS = pytest.mark.parametrize("instrument", [None, CURVED], ids=["nominal", "one for every position"])
 LOSSES = pytest.mark.parametrize("loss", [AmplitudeLoss(), PoissonLoss()], ids=["amplitude", "poisson"])
-
-
-def assert_same(found, expected, tolerance):
-    assert found.loss == pytest.approx(expected.loss, rel=tolerance)
-    pairs = [(found.object, expected.object), (found.probe, expected.probe)]
-    pairs += [(getattr(found.instrument, name), getattr(expected.instrument, name)) for name in WANTED]
-    for one, other in pairs:
-        one, other = backend.to_numpy(one), backend.to_numpy(other)
-        assert np.linalg.norm(one - other) <= tolerance * np.linalg.norm(other)
 
 
 # On the host ---------------------------------------------------------------------------------
@@ -55,8 +37,8 @@ class CudaWaves(BatchedWaves):
         super().__init__(*args)
         self._kernels, self.corners = cuda, self.corners.astype(np.int32)
 
-    def workspace(self):
-        return BatchedWorkspace(np, 2, self.counts)
+    def workspace(self, positions):
+        return BatchedWorkspace(np, 2, self.shape)
 
 
 @pytest.fixture(scope="module")
@@ -69,14 +51,14 @@ def host(tmp_path_factory):
 def test_cuda_kernels_on_the_host_give_the_gradient(host, monkeypatch, loss, instrument):
     geometry = model(band_limit=0.8)
     transmission, probe = objects(geometry), aperture(geometry.window, MODES)
-    arguments = {"instrument": instrument, "wanted": WANTED}
+    arguments = {"instrument": instrument, "wanted": EVERYTHING}
     expected = evaluator(geometry, loss, weights=WEIGHTS).loss_and_gradient(transmission, probe, **arguments)
     launched = []
     monkeypatch.setattr(
         Kernel, "__call__", lambda kernel, *a, **k: launched.append(host(kernel, *a, **k).kernel)
     )
     monkeypatch.setattr(gradient, "waves_for", CudaWaves)
-    monkeypatch.setattr(misfit, "_swift", lambda xp: misfit._on_gpu)
+    monkeypatch.setattr(misfit, "_fused", lambda xp: misfit._on_gpu)
     found = evaluator(geometry, loss, weights=WEIGHTS).loss_and_gradient(transmission, probe, **arguments)
     assert_same(found, expected, 1e-12)
     assert len(launched) == 3 * (2 * 4 + 2 * 3 + 4)  # batches, slices there and back, gaps, the rest
@@ -111,16 +93,16 @@ def test_gpu_agrees_with_cpu(cupy, monkeypatch, loss, instrument, dtype, toleran
     geometry = model(band_limit=0.8)
     kind = np.result_type(dtype, np.complex64)
     transmission, probe = objects(geometry).astype(kind), aperture(geometry.window, MODES, kind)
-    nbytes = workspace.Counts(MODES, len(transmission), 4, geometry.window, np.dtype(kind)).nbytes
+    nbytes = workspace.WaveShape(MODES, len(transmission), 4, geometry.window, np.dtype(kind)).nbytes
     monkeypatch.setattr(workspace, "_BUDGET", {"cpu": nbytes, "gpu": batch * nbytes})
     cpu, gpu = on(cupy, geometry, loss, dtype, streamed)
     own = None if instrument is None else instrument.on(np, dtype)
-    expected = cpu.loss_and_gradient(transmission, probe, instrument=own, wanted=WANTED)
+    expected = cpu.loss_and_gradient(transmission, probe, instrument=own, wanted=EVERYTHING)
     found = gpu.loss_and_gradient(
         cupy.asarray(transmission),
         cupy.asarray(probe),
         instrument=None if own is None else own.on(cupy, dtype),
-        wanted=WANTED,
+        wanted=EVERYTHING,
     )
     assert_same(found, expected, tolerance)
     patterns = gpu.intensities(cupy.asarray(transmission), cupy.asarray(probe), [3, 0, 4])

@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import math
-import sys
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from caviar_kit import fftw
 from caviar_kit.multislice import (
     AmplitudeLoss,
     Evaluator,
     PoissonLoss,
-    gradient,
-    waves,
-    workspace,
 )
-from caviar_kit.multislice.batched_waves import BatchedWaves
-from caviar_kit.multislice.instrument import Instrument
 from caviar_kit.multislice.object_model import make_object_model
-from caviar_kit.multislice.workspace import BatchedWorkspace
 from tests.multislice import problems
 from tests.multislice.problems import (
     MODES,
@@ -34,7 +26,6 @@ from tests.multislice.problems import (
     slope_error,
 )
 
-EVERYTHING = ("positions", "slopes", "thicknesses", "beam", "background")
 WEIGHTS = np.random.default_rng(5).integers(0, 3, (12, 15)).astype(float)
 CASES = {
     "plain": ({}, {}),
@@ -87,15 +78,6 @@ def test_gradient_for_any_small_shape(window, gaps, count, modes, band_limit, se
     _, by_object, by_probe, _ = engine.loss_and_gradient(transmission, probe)
     assert slope_error(lambda z: engine.loss(z, probe), by_object, transmission, 1) <= 1e-6
     assert slope_error(lambda z: engine.loss(transmission, z), by_probe, probe, 1) <= 1e-6
-
-
-def assert_same(found, expected, tolerance):
-    """Loss and all gradients, relative to the largest value of each."""
-    assert found.loss == pytest.approx(expected.loss, rel=tolerance)
-    pairs = [(found.object, expected.object), (found.probe, expected.probe)]
-    pairs += [(getattr(found.instrument, name), getattr(expected.instrument, name)) for name in EVERYTHING]
-    for one, other in pairs:
-        np.testing.assert_allclose(one, other, atol=tolerance * abs(other).max())
 
 
 # The forward model -------------------------------------------------------------------------
@@ -220,20 +202,6 @@ def test_identical_states_give_the_one_state_result(loss):
     np.testing.assert_allclose(several[2], single[2], atol=1e-12 * abs(single[2]).max())
 
 
-@pytest.mark.parametrize("batch", [1, 2, 3, 5, 100])
-def test_result_does_not_depend_on_batches(monkeypatch, batch):
-    geometry = model()
-    transmission, probe = objects(geometry, 3), aperture(geometry.window, MODES)
-    expected = evaluator(geometry).loss_and_gradient(transmission, probe, wanted=EVERYTHING)
-    nbytes = workspace.Counts(MODES, 3, 4, geometry.window, np.dtype(complex)).nbytes
-    monkeypatch.setattr(workspace, "_BUDGET", {"cpu": batch * nbytes, "gpu": 0})
-    engine = evaluator(geometry)
-    found = engine.loss_and_gradient(transmission, probe, wanted=EVERYTHING)
-    assert_same(found, expected, 1e-14)
-    patterns = engine.intensities(transmission, probe, [4, 0, 1])
-    np.testing.assert_allclose(patterns, evaluator(geometry).intensities(transmission, probe)[[4, 0, 1]])
-
-
 @pytest.mark.parametrize("threads", [2, 3, 8])
 def test_threads_agree_to_rounding_and_repeat_bit_for_bit(threads):
     geometry = model()
@@ -268,40 +236,6 @@ def test_arguments_are_left_alone():
     engine.intensities(transmission, probe)
     for array, copy in zip((transmission, probe, engine.patterns), kept, strict=True):
         np.testing.assert_array_equal(array, copy)
-
-
-CURVED = Instrument(
-    positions=np.array([[6.2, 7], [8.3, 9.8], [7.5, 11.25], [10.9, 7.4], [9.0, 12.6]]),
-    slopes=np.random.default_rng(3).normal(0, 0.01, (5, 2)),
-    thicknesses=np.array([3.1, 4.4, 2.0]),
-    beam=np.array([1, 0.9, 1.1, 1.2, 0.8]),
-    background=np.random.default_rng(4).uniform(0, 1e-3, (12, 15)),
-)
-
-
-@pytest.mark.parametrize("instrument", [None, CURVED], ids=["nominal", "one for every position"])
-@pytest.mark.parametrize("count", [1, 4])
-def test_compiled_and_batched_waves_agree(monkeypatch, instrument, count):
-    """Two implementations: every position compiled, or whole arrays of waves as on a GPU."""
-    geometry = model(band_limit=0.8)
-    transmission, probe = objects(geometry), aperture(geometry.window, MODES)
-    arguments = {"instrument": instrument, "wanted": EVERYTHING}
-    compiled = evaluator(geometry).loss_and_gradient(transmission, probe, **arguments)
-    monkeypatch.setattr(gradient, "waves_for", BatchedWaves)
-    monkeypatch.setattr(BatchedWaves, "workspace", lambda waves: BatchedWorkspace(np, count, waves.counts))
-    assert_same(evaluator(geometry).loss_and_gradient(transmission, probe, **arguments), compiled, 1e-13)
-
-
-@pytest.mark.parametrize("missing", ["pyfftw", "numba"])
-def test_without_fftw_or_numba_waves_are_batched(monkeypatch, missing):
-    geometry = model()
-    arguments = geometry, objects(geometry), aperture(geometry.window), evaluator(geometry).nominal
-    assert type(waves.waves_for(*arguments)).__name__ == "CompiledWaves"
-    if missing == "pyfftw":
-        monkeypatch.setattr(fftw, "addresses", lambda *_: None)
-    else:
-        monkeypatch.setitem(sys.modules, "caviar_kit.multislice.compiled_waves", None)
-    assert type(waves.waves_for(*arguments)).__name__ == "BatchedWaves"
 
 
 def test_single_precision_agrees_with_double():

@@ -40,6 +40,9 @@ class Stream:
         event.happened = happened = threading.Event()
         self.put(happened.set)
 
+    def synchronize(self):
+        self.put(lambda: None).result()
+
     def wait_event(self, event):
         self.put(event.happened.wait)
 
@@ -58,7 +61,9 @@ def stream(monkeypatch):
     cupy, cupyx = ModuleType("cupy"), ModuleType("cupyx")
     device = type("Device", (), {"__enter__": lambda self: self, "__exit__": lambda self, *a: None})
     cupy.cuda = SimpleNamespace(Device=device, Stream=Stream, Event=Event, get_current_stream=lambda: current)
-    cupy.empty = lambda shape, dtype: np.full(shape, np.nan, dtype).view(Array)
+    pool = []  # what was given back: work that is still queued may read it
+    cupy.pool = pool
+    cupy.empty = lambda shape, dtype: pool.pop() if pool else np.full(shape, np.nan, dtype).view(Array)
     cupyx.empty_pinned = lambda shape, dtype: np.full(shape, np.nan, dtype)
     monkeypatch.setitem(sys.modules, "cupy", cupy)
     monkeypatch.setitem(sys.modules, "cupyx", cupyx)
@@ -82,6 +87,31 @@ def test_every_batch_is_seen_as_it_was_read(stream, size):
         np.testing.assert_array_equal(copy, DATA[group])
 
 
+def test_memory_that_queued_work_still_reads_is_left_alone(stream):
+    import cupy
+
+    cupy.pool += [np.full((4, 2, 3), 7, np.float32).view(Array) for _ in range(2)]
+    given_back = list(cupy.pool)
+    seen = []
+    stream.put(lambda: time.sleep(0.02))
+    stream.put(lambda: seen.extend(array.copy() for array in given_back))
+    groups = [np.arange(4), np.arange(4, 8)]
+    for _ in uploaded(DATA.__getitem__, groups, (2, 3), np.dtype("f4")):
+        pass
+    stream.synchronize()
+    assert len(seen) == 2
+    np.testing.assert_array_equal(seen, 7)
+
+
+def test_copies_are_over_when_the_generator_is_left(stream, monkeypatch):
+    finished = []
+    monkeypatch.setattr(Stream, "synchronize", lambda self: finished.append(self))
+    batches = uploaded(DATA.__getitem__, [np.arange(4), np.arange(4, 8)], (2, 3), np.dtype("f4"))
+    next(batches)
+    batches.close()
+    assert len(finished) == 1
+
+
 def test_nothing_to_send(stream):
     assert list(uploaded(DATA.__getitem__, [], (2, 3), np.dtype("f4"))) == []
 
@@ -97,10 +127,15 @@ def test_an_error_of_the_reader_comes_through(stream):
 
 
 def test_on_a_gpu():
+    """Every batch is read by slow work, queued and not waited for."""
     cupy = pytest.importorskip("cupy", reason="CuPy is not installed")
     if backend.resolve_device("auto") is np:
         pytest.skip("CuPy finds no GPU")
     groups = [np.arange(begin, min(begin + 3, 40)) for begin in range(0, 40, 3)]
-    sent = [batch.get() for batch in uploaded(DATA.__getitem__, groups, (2, 3), np.dtype("f4"))]
-    np.testing.assert_array_equal(np.concatenate(sent), DATA)
-    assert cupy.cuda.get_current_stream().done
+    slow = cupy.ones((2000, 2000), cupy.float32)
+    seen = []
+    for batch in uploaded(DATA.__getitem__, groups, (2, 3), np.dtype("f4")):
+        for _ in range(5):
+            slow = slow @ slow * cupy.float32(1 / 2000)
+        seen.append(batch + 0 * slow[0, 0])
+    np.testing.assert_allclose(cupy.concatenate(seen).get(), DATA)
