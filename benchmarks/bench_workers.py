@@ -1,150 +1,124 @@
-"""Seconds per pass in one process and on Dask workers, and what of that is sending and receiving.
+"""Seconds per pass in one process and on Dask workers, and what of that is traffic: one JSON line.
 
-``python benchmarks/bench_workers.py`` prints one JSON line. A pass is loss and gradient over all scan
-positions of noise-like data. "idle" passes send and return the same arrays but compute
-nothing, so a pass less an idle one is computing. "return" passes send almost nothing.
+    python benchmarks/bench_workers.py --positions_per_side 32
+
+A pass is loss and gradient over all scan positions of the fixed problem. Everything takes turns: one process
+with as many threads as there are workers, and for each number of workers of this machine a pass, tasks that
+compute nothing but return as much as a pass ("echo"), and tasks that return nothing. Seconds are medians.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
-import statistics
-import time
+import math
+import sys
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+from contextlib import ExitStack
+from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from caviar_kit.multislice import AmplitudeLoss, DistributedEvaluator, Evaluation, Evaluator, MultisliceModel
-from caviar_kit.physics import electron_wavelength
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # from a checkout, installed or not
 
-PIXEL, STEP = 1 / 6, 3.0  # Å and pixels
+from benchmarks.fixed_problem import Problem
+from benchmarks.measuring import interleaved, machine
+from caviar_kit.multislice import AmplitudeLoss, DistributedEvaluator, Evaluation, Evaluator, Instrument
+from caviar_kit.multislice.shard_evaluator import ShardSpec, Task
+from caviar_kit.multislice.sharding import Shard, Total, make_shards
+from caviar_kit.multislice.worker_pool import WorkerPool
 
-
-@dataclass(frozen=True)
-class Size:
-    """Of a problem: side² scan positions, window² pixels."""
-
-    side: int = 16
-    window: int = 64
-    states: int = 8
-    slices: int = 4
-    modes: int = 1
+TIMEOUT = 60.0  # s
 
 
-def problem(size: Size) -> tuple[MultisliceModel, np.ndarray, np.ndarray, np.ndarray]:
-    """Model, patterns, transmission functions and probe."""
-    rng = np.random.default_rng(0)
-    steps = np.stack(np.indices((size.side, size.side)), axis=-1).reshape(-1, 2) * STEP
-    window, field = (size.window,) * 2, (size.window + int(STEP) * (size.side - 1),) * 2
-    model = MultisliceModel(
-        window, (PIXEL, PIXEL), electron_wavelength(200e3), (5.0,) * (size.slices - 1),
-        steps + size.window // 2, field,
-    )  # fmt: skip
-    patterns = rng.random((len(steps), *window), dtype=np.float32) / size.window**2
-    phase = 0.1 * rng.standard_normal((size.states, size.slices, *field), dtype=np.float32)
-    probe = rng.standard_normal((size.modes, *window, 2), dtype=np.float32).view(np.complex64)[..., 0]
-    return model, patterns, np.exp(1j * phase), probe / np.linalg.norm(probe)
+def one_process(problem: Problem, threads: int) -> Callable[[], object]:
+    """A pass of an Evaluator, to be called."""
+    transmission, probe = problem.guess(), problem.probe()
+    evaluator = Evaluator(problem.model(), problem.patterns(), AmplitudeLoss(), threads=threads)
+    return lambda: evaluator.loss_and_gradient(transmission, probe)
 
 
-def median_seconds(function: Callable[[], object], repeats: int) -> float:
-    """Median wall time after one warm-up."""
-    function()
-    seconds = []
-    for _ in range(repeats):
-        begin = time.perf_counter()
-        function()
-        seconds.append(time.perf_counter() - begin)
-    return statistics.median(seconds)
+def on_workers(problem: Problem, client: Any, stack: ExitStack) -> dict[str, Callable[[], object]]:
+    """A pass on the workers, the two without computing and an empty task, to be called."""
+    model, patterns, loss = problem.model(), problem.patterns(), AmplitudeLoss()
+    transmission, probe, instrument = problem.guess(), problem.probe(), Instrument.nominal(model)
+    evaluator = stack.enter_context(DistributedEvaluator(model, patterns, loss, client=client, device="cpu"))
+    shards = evaluator.shards
+    specs = [ShardSpec(shard.model, loss, None, 1, "cpu") for shard in shards]
+    pool = WorkerPool(client, specs, lambda n: patterns[shards[n].positions], TIMEOUT)
+    stack.callback(pool.close)
+    tasks = {n: _task(shard, len(patterns)) for n, shard in enumerate(shards)}
+
+    def sent_and(function: Callable[..., Any]) -> dict[int, Any]:
+        return pool.perform(tasks, lambda n: shards[n].inputs(transmission, probe, instrument), function)
+
+    def echo() -> Evaluation:
+        total = Total(transmission, probe, instrument)
+        for n, part in sorted(sent_and(_echo).items()):
+            total.add(shards[n], part)
+        return total.on(np)
+
+    return {
+        "pass": lambda: evaluator.loss_and_gradient(transmission, probe),
+        "echo": echo,
+        "send": lambda: sent_and(_nothing),
+        "empty": lambda: client.submit(int, pure=False).result(),
+    }
 
 
-def one_process(size: Size, threads: int, repeats: int) -> float:
-    """Seconds per pass of an Evaluator."""
-    model, patterns, transmission, probe = problem(size)
-    evaluator = Evaluator(model, patterns, AmplitudeLoss(), threads=threads)
-    return median_seconds(lambda: evaluator.loss_and_gradient(transmission, probe), repeats)
+def _task(shard: Shard, positions: int) -> Task:
+    count = shard.positions.stop - shard.positions.start
+    return Task("loss_and_gradient", np.arange(count), count / positions)
 
 
-def on_workers(
-    size: Size, workers: int, repeats: int, *, threads: int = 1, direct: bool = False
-) -> dict[str, float]:
-    """Seconds per pass on a LocalCluster of processes: in all, and sending, computing, receiving."""
+def _echo(kept: Any, task: Any, inputs: Any) -> Evaluation:
+    """As much as a pass returns, without computing."""
+    return Evaluation(0.0, inputs.transmission, inputs.probe, inputs.instrument)
+
+
+def _nothing(kept: Any, task: Any, inputs: Any) -> None:
+    return None
+
+
+def megabytes_per_pass(problem: Problem, workers: int) -> float:
+    """Sent to all workers in a pass, and received again."""
+    shards = make_shards(problem.model(), workers)
+    pixels = sum(math.prod(shard.model.object_shape) for shard in shards) * problem.states * problem.slices
+    return 8e-6 * (pixels + len(shards) * problem.modes * problem.window**2)
+
+
+def measure(problem: Problem, workers: tuple[int, ...], repeats: int, direct: bool) -> dict[str, Any]:
+    """Everything, as numbers that JSON can hold."""
     from distributed import Client, LocalCluster
 
-    options = {"processes": True, "memory_limit": None, "dashboard_address": ":0"}
-    model, patterns, transmission, probe = problem(size)
-    with (
-        LocalCluster(n_workers=workers, threads_per_worker=threads, **options) as cluster,
-        Client(cluster, direct_to_workers=direct) as client,
-        DistributedEvaluator(model, patterns, AmplitudeLoss(), client=client, device="cpu") as evaluator,
-    ):
-        full = median_seconds(lambda: evaluator.loss_and_gradient(transmission, probe), repeats)
-        crew, perform = evaluator._crew, evaluator._crew.perform
-
-        def instead(function: Callable[..., Any], tasks: dict[int, Any], parcel: Any) -> Any:
-            attempt, crew._submit = crew._submit, lambda n, _, *rest: submit(n, function, *rest)
-            try:
-                return perform(tasks, parcel)
-            finally:
-                crew._submit = attempt
-
-        submit = crew._submit
-        crew.perform = partial(instead, _echo)
-        echo = median_seconds(lambda: evaluator.loss_and_gradient(transmission, probe), repeats)
-        crew.perform = partial(instead, _acknowledge)
-        sent = median_seconds(lambda: evaluator.loss(transmission, probe), repeats)
-        empty = statistics.median(_round_trip(client) for _ in range(10))
+    options = {"threads_per_worker": 1, "processes": True, "memory_limit": None, "dashboard_address": ":0"}
+    threads = sorted({1, *workers})
+    work: dict[Any, Callable[[], object]] = {("threads", n): one_process(problem, n) for n in threads}
+    with ExitStack() as stack:
+        for n in workers:
+            cluster = stack.enter_context(LocalCluster(n_workers=n, **options))
+            client = stack.enter_context(Client(cluster, direct_to_workers=direct))
+            ways = on_workers(problem, client, stack)
+            work |= {(name, n): function for name, function in ways.items()}
+        seconds = interleaved(work, repeats)
     return {
-        "pass_seconds": full,
-        "sending": sent,
-        "computing": full - echo,
-        "receiving_and_adding": echo - sent,
-        "empty_task": empty,
+        "one_process": {f"{n}_threads": round(seconds["threads", n], 4) for n in threads},
+        "dask": {f"{n}_workers": _parts(problem, n, seconds) for n in workers},
     }
 
 
-def _echo(station: Any, task: Any, parcel: Any) -> Evaluation:
-    """As much as a pass returns, without computing."""
-    return Evaluation(0.0, parcel.transmission, parcel.probe, parcel.instrument)
-
-
-def _acknowledge(station: Any, task: Any, parcel: Any) -> float:
-    return 0.0
-
-
-def _round_trip(client: Any) -> float:
-    begin = time.perf_counter()
-    client.submit(int, pure=False).result()
-    return time.perf_counter() - begin
-
-
-def megabytes_per_pass(size: Size, workers: int) -> float:
-    """Sent to all workers in a pass, and received again."""
-    from caviar_kit.multislice.sharding import make_shards
-
-    shards = make_shards(problem(size)[0], workers)
-    pixels = sum(np.prod([axis.stop - axis.start for axis in shard.field]) for shard in shards)
-    return 8e-6 * float(pixels * size.states * size.slices + len(shards) * size.modes * size.window**2)
-
-
-def measure(
-    size: Size, workers: tuple[int, ...] = (1, 2), repeats: int = 7, *, direct: bool = False
-) -> dict[str, Any]:
-    """Everything, as numbers that JSON can hold."""
-    one = {f"{n}_threads": round(one_process(size, n, repeats), 4) for n in sorted({1, *workers})}
-    many = {
-        f"{n}_workers": {
-            **{name: round(value, 4) for name, value in on_workers(size, n, repeats, direct=direct).items()},
-            "megabytes_each_way": round(megabytes_per_pass(size, n), 1),
-        }
-        for n in workers
+def _parts(problem: Problem, n: int, seconds: dict[Any, float]) -> dict[str, float]:
+    whole, echo, send = (seconds[name, n] for name in ("pass", "echo", "send"))
+    return {
+        "pass_seconds": round(whole, 4),
+        "sending": round(send, 4),
+        "computing": round(whole - echo, 4),
+        "receiving_and_adding": round(echo - send, 4),
+        "empty_task": round(seconds["empty", n], 4),
+        "megabytes_each_way": round(megabytes_per_pass(problem, n), 1),
     }
-    return {**vars(size), "one_process": one, "dask": many}
 
 
 def main() -> None:
@@ -152,16 +126,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    for name, default in vars(Size()).items():
-        parser.add_argument(f"--{name}", type=int, default=default)
+    for field in fields(Problem):
+        parser.add_argument(f"--{field.name}", type=int, default=field.default)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--direct", action="store_true", help="arrays do not pass through the scheduler")
-    options = vars(parser.parse_args())
-    workers, others = tuple(options.pop("workers")), {n: options.pop(n) for n in ("repeats", "direct")}
-    result = {**measure(Size(**options), workers, **others), "direct": others["direct"]}
-    load = round(os.getloadavg()[0], 2)
-    print(json.dumps({**result, "load": load, "machine": platform.processor() or platform.machine()}))
+    options = parser.parse_args()
+    problem = Problem(**{field.name: getattr(options, field.name) for field in fields(Problem)})
+    result = measure(problem, tuple(options.workers), options.repeats, options.direct)
+    about = {"direct": options.direct, **machine("caviar-kit", "distributed", "numpy")}
+    print(json.dumps({**vars(problem), **result, **about}))
 
 
 if __name__ == "__main__":

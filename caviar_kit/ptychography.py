@@ -148,7 +148,7 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
         """
         self._require_preprocess()
         fit, start = self._fit_settings(max_iter, one_state_iter, reset, settings)
-        self._require_memory(fit, checkpoint is not None)
+        self._require_memory(fit, checkpoint is not None, client)
         evaluator = self._evaluator(loss, self._nominal_model() if reset else None, client)
         probe = self._starting_probe(reset)
         start_of_fit = {"initial_object": start, "instrument": None if reset else self._instrument}

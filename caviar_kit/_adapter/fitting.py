@@ -14,6 +14,7 @@ from caviar_kit._adapter.parent import Parent
 from caviar_kit.available_memory import require_memory
 from caviar_kit.backend import default_threads, resolve_device
 from caviar_kit.illumination import unit_probe
+from caviar_kit.multislice.dask_client import check_client, running_workers
 from caviar_kit.multislice.memory import estimate_memory
 
 __all__ = ["Fitting", "releasing"]
@@ -62,13 +63,17 @@ class Fitting(Parent):
     def _starting_probe(self, reset: bool) -> np.ndarray:
         return unit_probe(self._probe_initial) if reset else self._unit_probe
 
-    def estimate_memory(self, *, checkpoint: bool = False, **settings: Any) -> dict[str, int]:
+    def estimate_memory(
+        self, *, checkpoint: bool = False, client: Any = None, **settings: Any
+    ) -> dict[str, int]:
         """Bytes that ``reconstruct`` would take beside the data cube; after preprocess.
 
         Parameters
         ----------
         checkpoint : bool
             Whether checkpoints are to be written.
+        client : distributed.Client, optional
+            To a Dask cluster whose workers are to share the patterns; what they take is not counted.
         **settings
             ``max_iter``, ``one_state_iter`` and further fields of
             :class:`caviar_kit.multislice.FitSettings`, as for :meth:`reconstruct`.
@@ -77,17 +82,27 @@ class Fitting(Parent):
         -------
         dict
             Of each part; on "host" and GPU "device"; their "total".
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a setting is unknown or not usable, preprocess was not run, or ``client`` is no synchronous
+            Dask client.
         """
         self._require_preprocess()
         iterations = settings.pop("max_iter", 100), settings.pop("one_state_iter", 20)
         fit, _ = self._fit_settings(*iterations, True, settings)
-        estimate = self._estimate(fit, checkpoint)
+        estimate = self._estimate(fit, checkpoint, client)
         held = int(self._amplitudes.nbytes) if self._streaming is None else 0
         sums = {"host": estimate["host"] + held, "total": estimate["total"] + held}
         return {**estimate, "amplitudes that py4DSTEM keeps": held, **sums}
 
-    def _estimate(self, fit: multislice.FitSettings, checkpoint: bool) -> dict[str, int]:
+    def _estimate(self, fit: multislice.FitSettings, checkpoint: bool, client: Any) -> dict[str, int]:
         """What a fit takes beside what is taken already."""
+        workers = 0
+        if client is not None:
+            check_client(client)
+            workers = max(1, len(running_workers(client)))  # where there is none, the fit waits for one
         gpu = resolve_device(self._engine_device) is not np
         return estimate_memory(
             self._model,
@@ -97,10 +112,11 @@ class Fitting(Parent):
             gpu=gpu,
             streamed=self._streaming is not None,
             checkpoint=checkpoint,
+            workers=workers,
         )
 
-    def _require_memory(self, fit: multislice.FitSettings, checkpoint: bool) -> None:
-        require_memory(self._estimate(fit, checkpoint), resolve_device(self._engine_device), fit)
+    def _require_memory(self, fit: multislice.FitSettings, checkpoint: bool, client: Any) -> None:
+        require_memory(self._estimate(fit, checkpoint, client), resolve_device(self._engine_device), fit)
 
     def _iterate(
         self, steps: Iterator[multislice.Snapshot], reset: bool, losses: list[float], held_out: list[float]

@@ -11,14 +11,15 @@ import numpy as np
 
 from caviar_kit import validation
 from caviar_kit.backend import to_numpy
-from caviar_kit.multislice.crew import Crew, check_client, workers
+from caviar_kit.multislice.dask_client import check_client, wait_for_workers
 from caviar_kit.multislice.gradient import Evaluation, Evaluator, Indices
 from caviar_kit.multislice.instrument import Instrument
 from caviar_kit.multislice.loss import Loss
 from caviar_kit.multislice.model import MultisliceModel
 from caviar_kit.multislice.patterns import StreamedPatterns
+from caviar_kit.multislice.shard_evaluator import ShardSpec, Task
 from caviar_kit.multislice.sharding import Shard, Total, make_shards, shares
-from caviar_kit.multislice.station import Recipe, Task
+from caviar_kit.multislice.worker_pool import WorkerPool
 
 __all__ = ["DistributedEvaluator"]
 
@@ -30,8 +31,9 @@ class DistributedEvaluator(Evaluator):
 
     As many shards of successive positions as there are workers are sent once. A pass sends each worker
     the part of the object that its shard covers, with probe and instrument, and adds up
-    what comes back, in the order of the shards: the same shards give the same bits, whichever
-    worker is first. Shards of a worker that is lost go to another one, and only their part is repeated.
+    what comes back, in the order of the shards: on CPUs the same shards give the same bits, whichever
+    worker is first. Shards of a worker that is lost, or that Dask pauses for lack of memory, go to another
+    one, and only their part is repeated.
 
     Parameters
     ----------
@@ -44,8 +46,8 @@ class DistributedEvaluator(Evaluator):
         Where a worker computes; "auto" takes its GPU if one answers.
     threads : int or None
         CPU threads of each shard; None for those that Dask gave its worker.
-    patience : float
-        How long to wait for a worker where there is none [s].
+    worker_timeout : float
+        How long to wait for a running worker where there is none [s].
 
     Raises
     ------
@@ -69,19 +71,19 @@ class DistributedEvaluator(Evaluator):
         weights: Array | None = None,
         device: str = "auto",
         threads: int | None = None,
-        patience: float = 60.0,
+        worker_timeout: float = 60.0,
     ) -> None:
         check_client(client)
         validation.choice("device", device, ("auto", "cpu", "gpu"))
         if threads is not None:
             validation.integer("threads", threads)
-        validation.number("patience", patience, minimum=0, unit="s")
+        validation.number("worker_timeout", worker_timeout, minimum=0, unit="s")
         super().__init__(model, patterns, loss, weights=weights, threads=1)
-        self.shards = make_shards(model, len(workers(client, patience)))
+        self.shards = make_shards(model, len(wait_for_workers(client, worker_timeout)))
         weights = None if self.weights is None else to_numpy(self.weights)
-        recipes = [Recipe(shard.model, loss, weights, threads, device) for shard in self.shards]
-        self._crew: Crew | None = Crew(
-            client, recipes, partial(_patterns, self.patterns, self.shards), patience
+        specs = [ShardSpec(shard.model, loss, weights, threads, device) for shard in self.shards]
+        self._pool: WorkerPool | None = WorkerPool(
+            client, specs, partial(_patterns, self.patterns, self.shards), worker_timeout
         )
 
     def loss(
@@ -132,9 +134,9 @@ class DistributedEvaluator(Evaluator):
 
     def close(self) -> None:
         """Free what the workers keep; no further evaluation is possible."""
-        if self._crew is not None:
-            self._crew.close()
-        self._crew = None
+        if self._pool is not None:
+            self._pool.close()
+        self._pool = None
 
     def __enter__(self) -> Self:
         return self
@@ -154,7 +156,7 @@ class DistributedEvaluator(Evaluator):
         wanted: Collection[str] = (),
     ) -> tuple[dict[int, Any], dict[int, np.ndarray]]:
         """What each shard concerned returns, and where its positions stand among those asked for."""
-        if self._crew is None:
+        if self._pool is None:
             raise RuntimeError("this DistributedEvaluator is closed")
         self._check_unknowns(transmission, probe)
         indices = np.arange(len(self.patterns)) if positions is None else self._indices(positions)
@@ -168,8 +170,8 @@ class DistributedEvaluator(Evaluator):
             )
             for n, place in places.items()
         }
-        return self._crew.perform(
-            tasks, lambda n: self.shards[n].parcel(transmission, probe, instrument)
+        return self._pool.perform(
+            tasks, lambda n: self.shards[n].inputs(transmission, probe, instrument)
         ), places
 
 
@@ -177,5 +179,5 @@ def _patterns(patterns: Array, shards: Sequence[Shard], shard: int) -> np.ndarra
     """Those of one shard, in memory."""
     positions = shards[shard].positions
     if isinstance(patterns, StreamedPatterns):
-        return np.stack([to_numpy(patterns[n]) for n in range(positions.start, positions.stop)])
+        return np.stack([patterns.on_host(n) for n in range(positions.start, positions.stop)])
     return to_numpy(patterns[positions])

@@ -69,7 +69,7 @@ class StreamedPatterns:
         return self.shape[0]
 
     def __getitem__(self, position: int) -> Array:
-        return self.xp.asarray(self._on_host(position), dtype=self.dtype)
+        return self.xp.asarray(self.on_host(position))
 
     def batches(self, groups: Sequence[np.ndarray]) -> Iterator[Array]:
         """Patterns (n, y, x) of each group of positions.
@@ -78,12 +78,21 @@ class StreamedPatterns:
         holds until the one after the next is asked for.
         """
         if self.xp is not np:
-            yield from uploaded(self._on_host, groups, self.shape[1:], self.dtype)
+            yield from uploaded(self.on_host, groups, self.shape[1:], self.dtype)
             return
         for group in groups:
             yield np.stack([self[position] for position in group])
 
-    def _on_host(self, position: int) -> np.ndarray:
+    def on_host(self, position: int) -> np.ndarray:
+        """One pattern (y, x) of ``dtype``, in NumPy wherever it is wanted otherwise.
+
+        Raises
+        ------
+        IndexError
+            If there is no such position.
+        ValueError
+            If ``read`` returns another shape.
+        """
         position = int(position)
         if not 0 <= position < len(self):
             raise IndexError(f"position must be from 0 to {len(self) - 1}, got {position}")
@@ -91,4 +100,4 @@ class StreamedPatterns:
             pattern = np.asarray(self._read(position))
         if pattern.shape != self.shape[1:]:
             raise ValueError(f"pattern {position} must have shape {self.shape[1:]}, got {pattern.shape}")
-        return pattern
+        return pattern.astype(self.dtype, copy=False)

@@ -14,13 +14,13 @@ from caviar_kit.multislice.gradient import Evaluation
 from caviar_kit.multislice.instrument import Instrument
 from caviar_kit.multislice.model import MultisliceModel
 
-__all__ = ["Parcel", "Shard", "Total", "make_shards", "shares"]
+__all__ = ["ShardInput", "Shard", "Total", "make_shards", "shares"]
 
 Array = Any
 
 
 @dataclass(frozen=True, eq=False)
-class Parcel:
+class ShardInput:
     """What a shard's patterns are computed from, on the host.
 
     Attributes
@@ -53,10 +53,10 @@ class Shard:
     field: tuple[slice, slice]
     model: MultisliceModel
 
-    def parcel(self, transmission: Array, probe: Array, instrument: Instrument) -> Parcel:
+    def inputs(self, transmission: Array, probe: Array, instrument: Instrument) -> ShardInput:
         """The shard's part of what patterns are computed from, copied to the host."""
         part = to_numpy(transmission[(..., *self.field)])
-        return Parcel(np.ascontiguousarray(part), to_numpy(probe), self._instrument(instrument))
+        return ShardInput(np.ascontiguousarray(part), to_numpy(probe), self._instrument(instrument))
 
     def _instrument(self, whole: Instrument) -> Instrument:
         corner = [axis.start for axis in self.field]

@@ -55,12 +55,34 @@ def test_a_fit_that_is_left_is_forgotten_by_the_workers_and_goes_on_elsewhere(da
     assert next(onward.iterate(**FIT, checkpoint=file)).iteration == 5
 
 
+def test_memory_is_asked_of_this_process_for_what_stays_in_it(data, client, monkeypatch):
+    """A fit whose patterns and waves fit on the workers only is not refused."""
+    from caviar_kit import available_memory
+
+    ptycho = prepare(data, device="cpu")
+    shared, alone = ptycho.estimate_memory(**FIT, client=client), ptycho.estimate_memory(**FIT)
+    assert shared["waves"] == 0 < alone["waves"]
+    assert shared["host"] != alone["host"]
+    kept_already = shared["amplitudes that py4DSTEM keeps"]
+    for enough in (False, True):
+        free = shared["host"] - kept_already - (not enough)
+        monkeypatch.setattr(available_memory, "available_memory", lambda xp, free=free: free)
+        if enough:
+            ptycho.iterate(**FIT, client=client).close()
+        else:
+            with pytest.raises(ValueError, match="needs about"):
+                ptycho.iterate(**FIT, client=client)
+    assert kept(client, hoped_for=0) == []
+
+
 def test_the_parents_gradient_descent_and_other_clients_are_refused(data):
     ptycho = prepare(data)
     with pytest.raises(ValueError, match="method='gd' runs in this process only"):
         ptycho.reconstruct(method="gd", client=object())
     with pytest.raises(TypeError, match=r"client must be a distributed\.Client, got str"):
         ptycho.iterate(client="localhost")
+    with pytest.raises(TypeError, match=r"client must be a distributed\.Client, got str"):
+        ptycho.estimate_memory(client="localhost")
 
 
 def test_the_documentation_calls_what_there_is():

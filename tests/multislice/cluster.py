@@ -12,6 +12,7 @@ from typing import Any
 
 import dask
 from distributed import Client, LocalCluster
+from distributed.core import Status
 
 from caviar_kit.multislice import AmplitudeLoss
 
@@ -21,12 +22,13 @@ def two_workers(**options: Any) -> Iterator[Client]:
     """A client of a LocalCluster of processes with one thread each; both are closed for certain."""
     settings = {"distributed.comm.timeouts.connect": "20s"}
     defaults = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "memory_limit": None}
+    options = {**defaults, "dashboard_address": ":0", **options}
     with (
         dask.config.set(settings),
-        LocalCluster(**{**defaults, "dashboard_address": ":0", **options}) as cluster,
+        LocalCluster(**options) as cluster,
         Client(cluster, timeout=20) as client,
     ):
-        client.wait_for_workers(defaults["n_workers"], timeout=60)
+        client.wait_for_workers(options["n_workers"], timeout=60)
         yield client
 
 
@@ -38,6 +40,23 @@ def kept(client: Client, hoped_for: int = -1) -> list[str]:
             break
         time.sleep(0.05)
     return keys
+
+
+def set_status(client: Client, status: str, *workers: str) -> None:
+    """Pause workers, which Dask does if they are short of memory, or let them go on ("running")."""
+
+    def set_own(dask_worker: Any) -> None:
+        dask_worker.status = Status[status]
+
+    def seen(dask_scheduler: Any) -> bool:
+        return all(dask_scheduler.workers[address].status == Status[status] for address in workers)
+
+    client.run(set_own, workers=list(workers))
+    for _ in range(200):
+        if client.run_on_scheduler(seen):
+            return
+        time.sleep(0.05)
+    raise TimeoutError(f"workers did not become {status}")
 
 
 @dataclass(frozen=True)

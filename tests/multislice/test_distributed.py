@@ -88,8 +88,8 @@ def test_a_pass_is_that_of_one_process(client, loss, weights):
 def test_only_the_shards_concerned_are_asked(client):
     with many(client) as evaluator:
         asked = []
-        perform = evaluator._crew.perform
-        evaluator._crew.perform = lambda tasks, parcel: asked.append(set(tasks)) or perform(tasks, parcel)
+        perform = evaluator._pool.perform
+        evaluator._pool.perform = lambda tasks, inputs: asked.append(set(tasks)) or perform(tasks, inputs)
         for positions in ([0, 7], [8], [15, 0], None):
             evaluator.loss(*SCENE, positions)
         assert asked == [{0}, {1}, {0, 1}, {0, 1}]
@@ -140,7 +140,7 @@ def test_patterns_on_disk_are_read_here_and_sent(client):
 
 
 def test_a_pass_may_take_longer_than_we_wait_for_news(client, monkeypatch):
-    monkeypatch.setattr("caviar_kit.multislice.crew._LOOK", 0.003)
+    monkeypatch.setattr("caviar_kit.multislice.worker_pool._CHECK_SECONDS", 0.003)
     with many(client) as evaluator:
         assert_same(evaluator.loss_and_gradient(*SCENE), one().loss_and_gradient(*SCENE), 1e-6)
 
@@ -187,7 +187,7 @@ def test_what_is_no_client_is_refused():
     [
         ({"device": "tpu"}, ValueError, "device must be one of"),
         ({"threads": 0}, ValueError, "threads must be at least 1"),
-        ({"patience": -1}, ValueError, "patience must be"),
+        ({"worker_timeout": -1}, ValueError, "worker_timeout must be"),
     ],
 )
 def test_other_bad_arguments_are_refused(client, options, error, match):
@@ -206,7 +206,7 @@ def test_clients_that_cannot_work_are_refused():
     options = {"n_workers": 0, "processes": False, "dashboard_address": ":0"}
     with LocalCluster(**options) as cluster, Client(cluster) as client:
         with pytest.raises(RuntimeError, match=r"no worker for 0\.2 s: scale it up"):
-            many(client, patience=0.2)
+            many(client, worker_timeout=0.2)
         cluster.scale(1)
         with many(client) as evaluator:  # waits for it
             assert evaluator.loss(*SCENE) == one().loss(*SCENE)

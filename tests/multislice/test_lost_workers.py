@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from functools import partial
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ def client():
 def many(client, loss=None) -> DistributedEvaluator:
     whole = evaluator(GEOMETRY, loss, dtype=np.float32)
     return DistributedEvaluator(
-        GEOMETRY, whole.patterns, whole.loss_function, client=client, device="cpu", patience=20
+        GEOMETRY, whole.patterns, whole.loss_function, client=client, device="cpu", worker_timeout=20
     )
 
 
@@ -56,16 +57,17 @@ def test_a_worker_killed_between_two_passes_is_replaced_and_its_shard_spread_aga
         client.wait_for_workers(2, timeout=60)
         assert victim not in client.nthreads()
         assert evaluator.loss(*SCENE) == expected
-        assert len(set(evaluator._crew._homes.values())) == 2
+        assert len(set(evaluator._pool._address_of.values())) == 2
 
 
 def test_workers_that_die_every_time_end_the_pass(client, monkeypatch):
-    monkeypatch.setattr("caviar_kit.multislice.crew._ATTEMPTS", 2)
+    monkeypatch.setattr("caviar_kit.multislice.worker_pool._ATTEMPTS", 2)
     with many(client) as evaluator:
 
         def dies(*arguments):
             os._exit(1)
 
-        monkeypatch.setattr("caviar_kit.multislice.crew.perform", dies)
-        with pytest.raises(RuntimeError, match="in 2 attempts at one pass Dask workers were lost"):
+        pool = evaluator._pool
+        pool.perform = partial(pool.perform, function=dies)
+        with pytest.raises(RuntimeError, match="in 2 attempts at one pass Dask workers were lost or paused"):
             evaluator.loss(*SCENE)

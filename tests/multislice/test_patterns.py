@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import h5py
 import numpy as np
 import pytest
@@ -48,6 +50,16 @@ def test_scale_and_cast(dataset):
     patterns = StreamedPatterns.from_array(dataset, 4.0, dtype=np.float64)
     assert patterns[2].dtype == np.float64
     np.testing.assert_array_equal(patterns[2], dataset[2].astype(float) * 4)
+
+
+def test_patterns_for_a_device_can_be_had_on_the_host_and_do_not_touch_it(dataset):
+    device = SimpleNamespace()  # has no asarray
+    patterns = StreamedPatterns.from_array(dataset, 4.0, dtype=np.float64, xp=device)
+    found = patterns.on_host(2)
+    assert type(found) is np.ndarray and found.dtype == np.float64
+    np.testing.assert_array_equal(found, dataset[2].astype(float) * 4)
+    whole = StreamedPatterns(lambda n: np.full((2, 3), n), (5, 2, 3))
+    assert whole.on_host(4).dtype == np.float32
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -1.0])

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from caviar_kit.multislice import AmplitudeLoss, Evaluator, Instrument, PoissonLoss
+from caviar_kit.multislice.shard_evaluator import ShardSpec, Task, build, perform
 from caviar_kit.multislice.sharding import Total, make_shards, shares
-from caviar_kit.multislice.station import Recipe, Task, build, perform
 from tests.multislice.problems import MODES, aperture, evaluator, model, objects
 
 SCAN = np.array([[y, x] for y in (6.0, 8.5, 9.5, 10.2) for x in (7.0, 8.5, 9.5, 11.1)])
@@ -35,11 +35,11 @@ def add_up(whole: Evaluator, count: int, indices, scene, wanted=()):
     total = Total(*scene)
     for n, place in shares(shards, indices).items():
         shard = shards[n]
-        recipe = Recipe(shard.model, whole.loss_function, whole.weights, 1, "cpu")
-        station = pickle.loads(pickle.dumps(build(recipe, whole.patterns[shard.positions])))
+        spec = ShardSpec(shard.model, whole.loss_function, whole.weights, 1, "cpu")
+        kept = pickle.loads(pickle.dumps(build(spec, whole.patterns[shard.positions])))
         positions = indices[place] - shard.positions.start
         task = Task("loss_and_gradient", positions, len(place) / len(indices), tuple(wanted))
-        total.add(shard, perform(station, task, pickle.loads(pickle.dumps(shard.parcel(*scene)))))
+        total.add(shard, perform(kept, task, pickle.loads(pickle.dumps(shard.inputs(*scene)))))
     return total.on(np)
 
 
@@ -75,9 +75,9 @@ def test_a_shard_is_sent_the_rows_it_sees_and_no_others():
     # corners: rint of 6 … 8.5 and of 9.5 … 10.2, less 6; columns from rint(8) - 7 = 1, begun at an even one
     assert first.field == (slice(0, 14), slice(0, 20))
     assert last.field == (slice(4, 16), slice(0, 20))
-    parcel = last.parcel(transmission, probe, Instrument.nominal(geometry))
-    np.testing.assert_array_equal(parcel.transmission, transmission[:, :, 4:16, 0:20])
-    assert parcel.transmission.flags.c_contiguous
+    inputs = last.inputs(transmission, probe, Instrument.nominal(geometry))
+    np.testing.assert_array_equal(inputs.transmission, transmission[:, :, 4:16, 0:20])
+    assert inputs.transmission.flags.c_contiguous
 
 
 def test_equal_shards_of_a_power_of_two_have_the_bits_of_as_many_threads():
@@ -93,12 +93,12 @@ def test_equal_shards_of_a_power_of_two_have_the_bits_of_as_many_threads():
     np.testing.assert_array_equal(found.object, expected.object)
 
 
-def test_a_station_weighs_what_its_patterns_weigh():
+def test_the_evaluator_of_a_shard_weighs_what_its_patterns_weigh():
     """Dask decides by this when a worker is short of memory."""
     geometry = model()
     patterns = evaluator(geometry).patterns
-    station = build(Recipe(geometry, AmplitudeLoss(), None, 1, "cpu"), patterns)
-    assert sys.getsizeof(station) >= patterns.nbytes
+    shard = build(ShardSpec(geometry, AmplitudeLoss(), None, 1, "cpu"), patterns)
+    assert sys.getsizeof(shard) >= patterns.nbytes
 
 
 @pytest.mark.parametrize("count", [0, -1, 2.0])

@@ -13,14 +13,14 @@ from caviar_kit.multislice.gradient import Evaluation, Evaluator
 from caviar_kit.multislice.instrument import Instrument
 from caviar_kit.multislice.loss import Loss
 from caviar_kit.multislice.model import MultisliceModel
-from caviar_kit.multislice.sharding import Parcel
+from caviar_kit.multislice.sharding import ShardInput
 
-__all__ = ["Recipe", "Station", "Task", "build", "perform"]
+__all__ = ["ShardSpec", "ShardEvaluator", "Task", "build", "perform"]
 
 
 @dataclass(frozen=True, eq=False)
-class Recipe:
-    """What a station is made of besides its patterns."""
+class ShardSpec:
+    """What a shard's evaluator is made of besides its patterns."""
 
     model: MultisliceModel
     loss: Loss
@@ -31,7 +31,7 @@ class Recipe:
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """What is asked of a station.
+    """What is asked of a shard's evaluator.
 
     Attributes
     ----------
@@ -52,33 +52,33 @@ class Task:
     wanted: tuple[str, ...] = ()
 
 
-class Station:
-    """Patterns of a shard and their evaluator, for one task at a time."""
+class ShardEvaluator:
+    """Patterns of a shard and what evaluates them, one task at a time."""
 
-    def __init__(self, recipe: Recipe, patterns: np.ndarray) -> None:
-        self._recipe, self._patterns = recipe, patterns
+    def __init__(self, spec: ShardSpec, patterns: np.ndarray) -> None:
+        self._spec, self._patterns = spec, patterns
         self._lock = threading.Lock()  # a task that was given up may still be running
-        xp = resolve_device(recipe.device)
+        xp = resolve_device(spec.device)
         self._evaluator = Evaluator(
-            recipe.model,
+            spec.model,
             xp.asarray(patterns),
-            recipe.loss,
-            weights=None if recipe.weights is None else xp.asarray(recipe.weights),
-            threads=recipe.threads,
+            spec.loss,
+            weights=None if spec.weights is None else xp.asarray(spec.weights),
+            threads=spec.threads,
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Station, (self._recipe, self._patterns)  # plans and buffers are made anew
+        return ShardEvaluator, (self._spec, self._patterns)  # plans and buffers are made anew
 
     def __sizeof__(self) -> int:
         return int(self._patterns.nbytes)  # Dask minds its workers' memory
 
-    def perform(self, task: Task, parcel: Parcel) -> Any:
-        """The station's summand of a mean loss, or of it and its gradients; or patterns (n, y, x)."""
+    def perform(self, task: Task, inputs: ShardInput) -> Any:
+        """What the shard adds to a mean loss, or to it and its gradients; or patterns (n, y, x)."""
         evaluator = self._evaluator
         with self._lock:
-            arrays = [evaluator.xp.asarray(_writable(a)) for a in (parcel.transmission, parcel.probe)]
-            instrument = parcel.instrument.on(evaluator.xp, evaluator.real_dtype)
+            arrays = [evaluator.xp.asarray(_writable(a)) for a in (inputs.transmission, inputs.probe)]
+            instrument = inputs.instrument.on(evaluator.xp, evaluator.real_dtype)
             options = {"wanted": task.wanted} if task.kind == "loss_and_gradient" else {}
             method = getattr(evaluator, task.kind)
             found = method(*arrays, task.positions, instrument=instrument, **options)
@@ -89,18 +89,18 @@ class Station:
         return _scaled(found, task.fraction)
 
 
-def build(recipe: Recipe, patterns: np.ndarray) -> Station:
-    """Make a station with as many threads as Dask gave this worker, unless the recipe says."""
-    if recipe.threads is None:
+def build(spec: ShardSpec, patterns: np.ndarray) -> ShardEvaluator:
+    """Make an evaluator with as many threads as Dask gave this worker, unless ``spec`` says."""
+    if spec.threads is None:
         from distributed import get_worker
 
-        recipe = replace(recipe, threads=get_worker().state.nthreads)
-    return Station(recipe, _writable(patterns))
+        spec = replace(spec, threads=get_worker().state.nthreads)
+    return ShardEvaluator(spec, _writable(patterns))
 
 
-def perform(station: Station, task: Task, parcel: Parcel) -> Any:
-    """:meth:`Station.perform` as a function, which is what Dask runs."""
-    return station.perform(task, parcel)
+def perform(evaluator: ShardEvaluator, task: Task, inputs: ShardInput) -> Any:
+    """:meth:`ShardEvaluator.perform` as a function, which is what Dask runs."""
+    return evaluator.perform(task, inputs)
 
 
 def _writable(array: np.ndarray) -> np.ndarray:
