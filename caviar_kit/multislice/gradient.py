@@ -220,7 +220,7 @@ class Evaluator:
         if patterns.shape != shape:
             raise ValueError(f"patterns must have shape {shape} (…, y, x), got {patterns.shape}")
         for position in range(len(patterns)):
-            self._checked(f"patterns[{position}]", patterns[position], shape[1:])
+            self._checked(f"patterns[{position}]", patterns.on_host(position), shape[1:])
         return patterns
 
     def _checked(self, name: str, array: Array, shape: tuple[int, ...]) -> Array:
