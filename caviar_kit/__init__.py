@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 _EXPORTS = {
     "MixedObjectMultislicePtychography": "caviar_kit.ptychography",
     "load_example": "caviar_kit.examples",
+    "refine_atomistic": "caviar_kit.atomistic",
     "find_atoms": "caviar_kit.vibrations.atoms",
     "track_atoms": "caviar_kit.vibrations.atoms",
     "displacements": "caviar_kit.vibrations.correlations",
@@ -52,6 +53,7 @@ _EXPORTS = {
     "phonopy_dispersion": "caviar_kit.vibrations.phonopy_curves",
 }
 _MODULES = {
+    "atomistic": "caviar_kit.atomistic",
     "multislice": "caviar_kit.multislice",
     "plot": "caviar_kit.plotting",
     "simulation": "caviar_kit.simulation",
@@ -60,8 +62,9 @@ _MODULES = {
 }
 
 if TYPE_CHECKING:
-    from caviar_kit import multislice, simulation, vibrations, widgets
+    from caviar_kit import atomistic, multislice, simulation, vibrations, widgets
     from caviar_kit import plotting as plot
+    from caviar_kit.atomistic import refine_atomistic
     from caviar_kit.datasets import AtomicDisplacements, DisplacementCorrelations, ObjectEnsemble
     from caviar_kit.examples import load_example
     from caviar_kit.ptychography import MixedObjectMultislicePtychography
@@ -94,6 +97,7 @@ __all__ = [
     "MixedObjectMultislicePtychography",
     "ObjectEnsemble",
     "ThermalSnapshots",
+    "atomistic",
     "average_equivalent_pairs",
     "column_profiles",
     "compare_correlations",
@@ -118,6 +122,7 @@ __all__ = [
     "plot",
     "power_spectrum",
     "read",
+    "refine_atomistic",
     "rotate_axes",
     "shell_intervals",
     "similarity_intervals",

@@ -5,22 +5,37 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import closing
+from typing import Protocol
 
 from tqdm import tqdm
-
-from caviar_kit.multislice import Snapshot
 
 __all__ = ["run_to_the_end"]
 
 
+class _Snapshot(Protocol):
+    """What is shown of an iteration."""
+
+    @property
+    def stage(self) -> str: ...
+
+    @property
+    def iteration(self) -> int: ...
+
+    @property
+    def total_iterations(self) -> int: ...
+
+    @property
+    def loss(self) -> float: ...
+
+
 def run_to_the_end(
-    steps: Iterator[Snapshot], *, shown: bool = True, checkpoint: str | os.PathLike[str] | None = None
+    steps: Iterator[_Snapshot], *, shown: bool = True, checkpoint: str | os.PathLike[str] | None = None
 ) -> None:
     """Consume all snapshots, showing iterations, stage, loss and time left.
 
     Parameters
     ----------
-    steps : iterator of Snapshot
+    steps : iterator of snapshots
         A fit; closed at the end, whatever happens.
     shown : bool
         False for silence.

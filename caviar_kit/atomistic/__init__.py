@@ -1,0 +1,26 @@
+"""Atoms instead of pixels: displacements of every column as the unknowns of the multislice fit."""
+
+from caviar_kit.atomistic.atomic_object import AtomicObject, Atoms
+from caviar_kit.atomistic.ensembles import FreeStates, GaussianStates
+from caviar_kit.atomistic.fit import AtomisticSnapshot, run_atomistic
+from caviar_kit.atomistic.refine import AtomisticFit, refine_atomistic
+from caviar_kit.atomistic.result import AtomisticResult, load_atomistic
+from caviar_kit.atomistic.scattering import phase_form_factors
+from caviar_kit.atomistic.settings import AtomisticSettings
+from caviar_kit.atomistic.sites import Sites
+
+__all__ = [
+    "AtomicObject",
+    "AtomisticFit",
+    "AtomisticResult",
+    "AtomisticSettings",
+    "AtomisticSnapshot",
+    "Atoms",
+    "FreeStates",
+    "GaussianStates",
+    "Sites",
+    "load_atomistic",
+    "phase_form_factors",
+    "refine_atomistic",
+    "run_atomistic",
+]
