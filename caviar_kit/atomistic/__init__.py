@@ -1,6 +1,8 @@
 """Atoms instead of pixels: displacements of every column as the unknowns of the multislice fit."""
 
 from caviar_kit.atomistic.atomic_object import AtomicObject, Atoms
+from caviar_kit.atomistic.bootstrap import BootstrapCorrelations, bootstrap_correlations
+from caviar_kit.atomistic.criticism import Criticism, criticise
 from caviar_kit.atomistic.ensembles import FreeStates, GaussianStates
 from caviar_kit.atomistic.fit import AtomisticSnapshot, run_atomistic
 from caviar_kit.atomistic.refine import AtomisticFit, refine_atomistic
@@ -16,9 +18,13 @@ __all__ = [
     "AtomisticSettings",
     "AtomisticSnapshot",
     "Atoms",
+    "BootstrapCorrelations",
+    "Criticism",
     "FreeStates",
     "GaussianStates",
     "Sites",
+    "bootstrap_correlations",
+    "criticise",
     "load_atomistic",
     "phase_form_factors",
     "refine_atomistic",

@@ -6,6 +6,7 @@ Arrays are (y, x) in Å; correlations are drawn in pm². Images have y downwards
 from caviar_kit.plotting.arrows import correlation_arrows
 from caviar_kit.plotting.comparison import ensemble_comparison
 from caviar_kit.plotting.contributions import pattern_contributions
+from caviar_kit.plotting.criticism import residual_maps
 from caviar_kit.plotting.curves import loss
 from caviar_kit.plotting.dispersion import dispersion
 from caviar_kit.plotting.instrument import probe_modes, refined_positions
@@ -33,5 +34,6 @@ __all__ = [
     "power_spectrum",
     "probe_modes",
     "refined_positions",
+    "residual_maps",
     "ring_correlation",
 ]

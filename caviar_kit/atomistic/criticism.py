@@ -1,0 +1,223 @@
+"""May correlations be read from an atomistic fit? What they explain, beside what nothing explains."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from caviar_kit import validation
+from caviar_kit.atomistic.counting_noise import expected_noise_loss
+from caviar_kit.atomistic.objective import AtomicScene, AtomisticObjective
+from caviar_kit.atomistic.refine import AtomisticFit
+from caviar_kit.atomistic.verdict import Evidence, verdict
+from caviar_kit.backend import to_numpy
+from caviar_kit.multislice.gradient import Evaluator
+from caviar_kit.multislice.misfit import misfit
+from caviar_kit.multislice.patterns import StreamedPatterns
+
+__all__ = ["Criticism", "criticise"]
+
+
+@dataclass(frozen=True, eq=False)
+class Criticism:
+    """What speaks for and against the correlations of an atomistic fit.
+
+    Losses are means per pattern, fractions of the beam.
+
+    Attributes
+    ----------
+    loss : float
+        Misfit of the fit.
+    expected_noise_loss, noise_deviation : float
+        Misfit that counting noise alone leaves where the model is right, and the standard deviation of its
+        mean over the patterns; 0 for data without noise.
+    signal : float
+        Rise of the misfit if every column keeps its motion and the columns know nothing of each other.
+    signal_noise : float
+        Standard deviation of ``signal`` by counting noise; 0 for data without noise.
+    misfit : float64 (positions,)
+        Loss of each pattern less ``expected_noise_loss`` of that pattern.
+    residual : float64 (y, x)
+        Σ(D - I) / √ΣI over the patterns, centred; times √N where N electrons were counted in each, so that
+        it has unit variance where the model is right.
+    scan : float64 (positions, 2)
+        Scan positions y, x [Å].
+    supported : bool
+        Whether correlations may be read.
+    reason : str
+        Why, or why not.
+    """
+
+    loss: float
+    expected_noise_loss: float
+    noise_deviation: float
+    signal: float
+    signal_noise: float
+    misfit: np.ndarray
+    residual: np.ndarray
+    scan: np.ndarray
+    supported: bool
+    reason: str
+
+    @property
+    def excess(self) -> float:
+        """Misfit beyond counting noise."""
+        return self.loss - self.expected_noise_loss
+
+    def require_support(self) -> None:
+        """Go no further if the patterns do not support correlations.
+
+        Raises
+        ------
+        ValueError
+            With the reason.
+        """
+        if not self.supported:
+            raise ValueError(f"correlations are not supported by the patterns: {self.reason}\n{self}")
+
+    def __str__(self) -> str:
+        rows = (
+            ("loss per pattern", self.loss, None),
+            ("  expected of counting noise", self.expected_noise_loss, self.noise_deviation),
+            ("  excess", self.excess, self.noise_deviation),
+            ("signal of the correlations", self.signal, self.signal_noise),
+        )
+        lines = [
+            f"{name:<30} {value:10.2e}" + (f" ± {error:.1e}" if error else "") for name, value, error in rows
+        ]
+        lines.append(f"{'excess / signal':<30} {self.excess / self.signal:10.2f}" if self.signal > 0 else "")
+        lines.append(("supported: " if self.supported else "not supported: ") + self.reason)
+        return "\n".join(line for line in lines if line)
+
+
+def criticise(
+    fit: AtomisticFit, *, electrons_per_pattern: float | None = None, shuffles: int = 8, seed: int = 0
+) -> Criticism:
+    """Compare what correlations explain of the patterns with what stays unexplained.
+
+    The ensemble without correlations is made of the fit's own: the states of every column are shuffled on
+    their own, which keeps its self terms, and patterns are averaged over several shuffles, so that little of
+    the chance of one is left.
+
+    Parameters
+    ----------
+    fit : AtomisticFit
+        After its iterations.
+    electrons_per_pattern : float, optional
+        Electrons of the beam during one pattern, where they were counted; None for data without noise.
+    shuffles : int
+        How many are averaged; each costs as much as the patterns of the fit, about half an iteration.
+    seed : int
+        Of the shuffles.
+
+    Returns
+    -------
+    Criticism
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``fit`` is something else, was not iterated or has one state, or a number is not usable.
+
+    Notes
+    -----
+    Modelled patterns are kept in memory, one or two times as much as the measured ones.
+    """
+    objective, scene = _finished(fit)
+    if electrons_per_pattern is not None:
+        validation.number("electrons_per_pattern", electrons_per_pattern, minimum=0, open_minimum=True)
+    shuffles = validation.integer("shuffles", shuffles)
+    rng = np.random.default_rng(validation.integer("seed", seed, minimum=0))
+    evaluator = objective.evaluator
+    modelled = _intensities(objective, scene)
+    alone = sum(_intensities(objective, _shuffled(scene, rng)) for _ in range(shuffles)) / shuffles
+    losses, without = (_losses(evaluator, patterns) for patterns in (modelled, alone))
+    del alone
+    noise, variance = np.zeros(len(losses)), np.zeros(len(losses))
+    if electrons_per_pattern is not None:
+        weights = None if evaluator.weights is None else to_numpy(evaluator.weights)
+        noise, variance = expected_noise_loss(
+            evaluator.loss_function, to_numpy(modelled), electrons_per_pattern, weights
+        )
+    signal = float((without - losses).mean())
+    evidence = Evidence(
+        loss=float(losses.mean()),
+        expected_noise_loss=float(noise.mean()),
+        noise_deviation=float(np.sqrt(variance.sum())) / len(losses),
+        signal=signal,
+        signal_noise=_signal_noise(fit.loss_name, signal, electrons_per_pattern, len(losses)),
+    )
+    supported, reason = verdict(evidence)
+    return Criticism(
+        **vars(evidence),
+        misfit=losses - noise,
+        residual=_mean_residual(evaluator, modelled, electrons_per_pattern),
+        scan=fit._scan,
+        supported=supported,
+        reason=reason,
+    )
+
+
+def _finished(fit: AtomisticFit) -> tuple[AtomisticObjective, AtomicScene]:
+    if not isinstance(fit, AtomisticFit):
+        raise TypeError(f"fit must be an AtomisticFit, got {type(fit).__name__}")
+    if fit.snapshot is None:
+        raise ValueError("fit must have been iterated")
+    scene = fit.snapshot.scene
+    if len(scene.atoms.positions) < 2:
+        raise ValueError("fit must have several states, got 1: there are no correlations to criticise")
+    return fit.snapshot.objective, scene
+
+
+def _intensities(objective: AtomisticObjective, scene: AtomicScene) -> Any:
+    """Modelled patterns (positions, y, x) on the device."""
+    return objective.evaluator.intensities(
+        objective.transmission(scene), scene.probe, instrument=scene.instrument
+    )
+
+
+def _shuffled(scene: AtomicScene, rng: np.random.Generator) -> AtomicScene:
+    """The states of every column in an order of its own."""
+    positions = scene.atoms.positions
+    states, columns = positions.shape[:2]
+    order = rng.permuted(np.tile(np.arange(states)[:, None], columns), axis=0)
+    mixed = np.take_along_axis(positions, order[..., None], axis=0)
+    return replace(scene, atoms=replace(scene.atoms, positions=mixed))
+
+
+def _losses(evaluator: Evaluator, modelled: Any) -> np.ndarray:
+    """Loss of each pattern, (positions,)."""
+    values = (
+        misfit(evaluator.loss_function, modelled[n : n + 1], data, evaluator.weights, None)
+        for n, data in enumerate(_measured(evaluator))
+    )
+    return np.array([float(value[0]) for value in values])
+
+
+def _measured(evaluator: Evaluator) -> Iterator[Any]:
+    """Measured patterns (1, y, x), one after the other, on the device."""
+    for n in range(len(evaluator.patterns)):
+        streamed = isinstance(evaluator.patterns, StreamedPatterns)
+        yield evaluator.patterns[n][None] if streamed else evaluator.patterns[n : n + 1]
+
+
+def _signal_noise(loss_name: str, signal: float, electrons: float | None, patterns: int) -> float:
+    """Standard deviation of a difference of two mean losses, to first order in the patterns' difference."""
+    if electrons is None or signal <= 0:
+        return 0.0
+    factor = 2.0 if loss_name == "poisson" else 1.0
+    return float(np.sqrt(factor * signal / (electrons * patterns)))
+
+
+def _mean_residual(evaluator: Evaluator, modelled: Any, electrons: float | None) -> np.ndarray:
+    """Of all patterns, in units of the square root of what is expected; centred."""
+    difference = sum(to_numpy(data[0]).astype(float) for data in _measured(evaluator))
+    expected = to_numpy(modelled).sum(axis=0, dtype=float)
+    difference = difference - expected
+    scaled = np.divide(difference, np.sqrt(expected), out=np.zeros_like(expected), where=expected > 0)
+    if evaluator.weights is not None:
+        scaled = np.where(to_numpy(evaluator.weights) > 0, scaled, 0.0)
+    return np.fft.fftshift(scaled) * (1.0 if electrons is None else np.sqrt(electrons))
