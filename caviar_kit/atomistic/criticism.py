@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from scipy.spatial.distance import pdist
 
 from caviar_kit import validation
 from caviar_kit.atomistic.counting_noise import expected_noise_loss
 from caviar_kit.atomistic.objective import AtomicScene, AtomisticObjective
 from caviar_kit.atomistic.refine import AtomisticFit
+from caviar_kit.atomistic.suspects import TESTED_PATTERNS, Suspect, suspects
 from caviar_kit.atomistic.verdict import Evidence, verdict
 from caviar_kit.backend import to_numpy
 from caviar_kit.multislice.gradient import Evaluator
@@ -19,6 +21,8 @@ from caviar_kit.multislice.misfit import misfit
 from caviar_kit.multislice.patterns import StreamedPatterns
 
 __all__ = ["Criticism", "criticise"]
+
+_DISTANT = 0.25  # of all pairs, as in correlation_offset
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +49,13 @@ class Criticism:
         it has unit variance where the model is right.
     scan : float64 (positions, 2)
         Scan positions y, x [Å].
+    suspects : tuple of Suspect
+        Quantities of the instrument whose change would lower the misfit, the greatest gain first.
+    gain_noise : float
+        Gain that counting noise alone makes on average; 0 for data without noise.
+    offset : float
+        Mean correlation of the farthest quarter of pairs of columns in the field over that of columns with
+        themselves, both traces; 0 where there are fewer than 3 columns.
     supported : bool
         Whether correlations may be read.
     reason : str
@@ -59,6 +70,9 @@ class Criticism:
     misfit: np.ndarray
     residual: np.ndarray
     scan: np.ndarray
+    suspects: tuple[Suspect, ...]
+    gain_noise: float
+    offset: float
     supported: bool
     reason: str
 
@@ -89,6 +103,9 @@ class Criticism:
             f"{name:<30} {value:10.2e}" + (f" ± {error:.1e}" if error else "") for name, value, error in rows
         ]
         lines.append(f"{'excess / signal':<30} {self.excess / self.signal:10.2f}" if self.signal > 0 else "")
+        first = self.suspects[0]
+        lines.append(f"{f'gain by {first.name}':<30} {first.gain:10.2e}")
+        lines.append(f"{'distant columns / self':<30} {self.offset:10.2f}")
         lines.append(("supported: " if self.supported else "not supported: ") + self.reason)
         return "\n".join(line for line in lines if line)
 
@@ -143,12 +160,16 @@ def criticise(
             evaluator.loss_function, to_numpy(modelled), electrons_per_pattern, weights
         )
     signal = float((without - losses).mean())
+    found = suspects(objective, scene)
     evidence = Evidence(
         loss=float(losses.mean()),
         expected_noise_loss=float(noise.mean()),
         noise_deviation=float(np.sqrt(variance.sum())) / len(losses),
         signal=signal,
         signal_noise=_signal_noise(fit.loss_name, signal, electrons_per_pattern, len(losses)),
+        suspects=tuple(found),
+        gain_noise=_gain_noise(fit.loss_name, electrons_per_pattern, min(len(losses), TESTED_PATTERNS)),
+        offset=_offset(fit),
     )
     supported, reason = verdict(evidence)
     return Criticism(
@@ -210,6 +231,27 @@ def _signal_noise(loss_name: str, signal: float, electrons: float | None, patter
         return 0.0
     factor = 2.0 if loss_name == "poisson" else 1.0
     return float(np.sqrt(factor * signal / (electrons * patterns)))
+
+
+def _gain_noise(loss_name: str, electrons: float | None, patterns: int) -> float:
+    """Half a unit of log-likelihood, as loss per pattern."""
+    if electrons is None:
+        return 0.0
+    return (0.5 if loss_name == "poisson" else 0.25) / (electrons * patterns)
+
+
+def _offset(fit: AtomisticFit) -> float:
+    """What distant columns in the field share; pairs that never share a slice are left out."""
+    result = fit.result
+    result = result.of(result.in_field)
+    if len(result.symbols) < 3:
+        return 0.0
+    traces = np.einsum("iaja->ij", result.greens_tensor)
+    pairs = np.triu_indices(len(traces), 1)
+    distances, shared = pdist(result.positions), traces[pairs]  # in the same order
+    distant = (distances >= np.quantile(distances, 1 - _DISTANT)) & np.isfinite(shared)
+    own = float(np.diag(traces).mean())
+    return float(shared[distant].mean()) / own if own > 0 and distant.any() else 0.0
 
 
 def _mean_residual(evaluator: Evaluator, modelled: Any, electrons: float | None) -> np.ndarray:

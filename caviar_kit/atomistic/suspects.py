@@ -15,8 +15,9 @@ from caviar_kit.multislice.instrument import Instrument, InstrumentModel
 from caviar_kit.multislice.object_model import PhaseObject
 from caviar_kit.multislice.problem import ABERRATIONS
 
-__all__ = ["Suspect", "suspects"]
+__all__ = ["TESTED_PATTERNS", "Suspect", "suspects"]
 
+TESTED_PATTERNS = 49  # one in four of a scan of 14 × 14
 _QUANTITIES = ("tilt", "thickness")
 _STEPS = {"aberration": 0.02, "tilt": 1e-4, "thickness": 0.01, "pixel": 2e-3}  # rad, rad, 1, 1
 
@@ -41,7 +42,7 @@ class Suspect:
     change: float
 
 
-def suspects(objective: AtomisticObjective, scene: AtomicScene, *, most_patterns: int = 49) -> list[Suspect]:
+def suspects(objective: AtomisticObjective, scene: AtomicScene, *, most_patterns: int = TESTED_PATTERNS) -> list[Suspect]:
     """Quantities of the instrument whose change would lower the misfit, the greatest gain first.
 
     From the gradient g at the fit and its differences along each quantity q, gain = g²/2h.
