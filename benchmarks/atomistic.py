@@ -8,8 +8,8 @@ A pixel-wise fit with one state gives the columns, then their displacements are 
     python benchmarks/atomistic.py si-sigma9-md-psc --modes 9 --source 0.47 --states 10
 
 ``--wrong`` makes one error in what the fit takes for granted: ``defocus`` by 10 Å, ``astigmatism`` of 10 Å,
-``aperture`` by 0.5 mrad (and no vacuum pattern), ``pixel`` of the detector by 2 %, ``thickness`` of the slices by
-10 %, ``outside``: columns more than 3 Å outside the scan are left out.
+``aperture`` by 0.5 mrad (and no vacuum pattern), ``pixel`` of the detector by 2 %, ``thickness`` of slices
+by 10 %, ``outside``: columns more than 3 Å outside the scan are left out.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 import caviar_kit as ck
-from caviar_kit.atomistic import AtomisticFit, AtomisticResult
+from caviar_kit.atomistic import AtomisticFit, AtomisticResult, criticise, held_out_signal
 from caviar_kit.simulation import apply_dose
 from caviar_kit.vibrations.matching import match_atoms
 from caviar_kit.vibrations.phase import projected_phase
@@ -42,6 +42,8 @@ def main() -> None:
         last = snapshot.iteration == snapshot.total_iterations
         if last or (options.every and snapshot.iteration % options.every == 0):
             found = {"seconds_pixel": round(pixel_seconds, 1), **figures(fit, example)}
+            if last and options.criticise:
+                found |= criticised(fit, options)
             print(json.dumps({**choices(options), **found}), flush=True)
     if options.save:
         assert fit.snapshot is not None
@@ -134,6 +136,23 @@ def figures(fit: AtomisticFit, example: Any) -> dict[str, Any]:
     }
 
 
+def criticised(fit: AtomisticFit, options: argparse.Namespace) -> dict[str, Any]:
+    """What the fit's own criticism says, which knows no truth."""
+    dose = options.dose or None
+    held_out = held_out_signal(fit, dose) if dose and options.held_out else None
+    found = criticise(fit, electrons_per_pattern=dose, held_out=held_out)
+    first = found.suspects[0]
+    return {
+        "excess": found.excess,
+        "signal": found.signal,
+        "held_out": [held_out.signal, held_out.noise] if held_out else None,
+        "suspect": [first.name, first.gain, first.change],
+        "offset": round(found.offset, 3),
+        "supported": found.supported,
+        "reason": found.reason,
+    }
+
+
 def shells(reference: np.ndarray, result: AtomisticResult, places: np.ndarray) -> dict[str, Any]:
     """CSM and LSM of each shell, CSM with its interval; nothing where the truth does not move."""
     if np.abs(reference).max() < 1e-8:
@@ -157,7 +176,8 @@ def ratio(tensor: np.ndarray, places: np.ndarray) -> float:
 
 def ratio_with_interval(u: np.ndarray, places: np.ndarray) -> list[float]:
     """The same of displacements, with the ends of its 95 % jackknife interval over the states."""
-    left_out = np.array([ratio(ck.greens_tensor(ck.displacements(np.delete(u, n, 0))), places) for n in range(len(u))])
+    rest = (ck.displacements(np.delete(u, n, axis=0)) for n in range(len(u)))
+    left_out = np.array([ratio(ck.greens_tensor(others), places) for others in rest])
     spread = 1.96 * np.sqrt((len(u) - 1) * left_out.var())
     value = ratio(ck.greens_tensor(u), places)
     return [round(float(v), 3) for v in (value, value - spread, value + spread)]
@@ -165,7 +185,8 @@ def ratio_with_interval(u: np.ndarray, places: np.ndarray) -> list[float]:
 
 def choices(options: argparse.Namespace) -> dict[str, Any]:
     """What was asked for on the command line."""
-    return {key: value for key, value in vars(options).items() if value not in (None, [], 0) and key != "save"}
+    given = {key: value for key, value in vars(options).items() if value not in (None, [], 0)}
+    return {key: value for key, value in given.items() if key != "save"}
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -189,6 +210,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--wrong", choices=WRONG, help="an error in what is taken for granted")
     add("--refine", nargs="*", default=[], help="unknowns besides the atoms")
     add("--every", type=int, default=0, help="print the figures every so many iterations")
+    add("--criticise", action="store_true", help="also what criticism says of the fit")
+    add("--held-out", action="store_true", help="with a fit to half of the counts; needs --dose")
     add("--save", help="file for the final vector of unknowns (.npy)")
     return parser.parse_args(arguments)
 

@@ -5,6 +5,7 @@ from caviar_kit.atomistic.bootstrap import BootstrapCorrelations, bootstrap_corr
 from caviar_kit.atomistic.criticism import Criticism, criticise
 from caviar_kit.atomistic.ensembles import FreeStates, GaussianStates
 from caviar_kit.atomistic.fit import AtomisticSnapshot, run_atomistic
+from caviar_kit.atomistic.held_out import HeldOutSignal, held_out_signal
 from caviar_kit.atomistic.refine import AtomisticFit, refine_atomistic
 from caviar_kit.atomistic.result import AtomisticResult, load_atomistic
 from caviar_kit.atomistic.scattering import phase_form_factors
@@ -22,9 +23,11 @@ __all__ = [
     "Criticism",
     "FreeStates",
     "GaussianStates",
+    "HeldOutSignal",
     "Sites",
     "bootstrap_correlations",
     "criticise",
+    "held_out_signal",
     "load_atomistic",
     "phase_form_factors",
     "refine_atomistic",

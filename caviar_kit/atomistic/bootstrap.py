@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from caviar_kit import validation
+from caviar_kit.atomistic.independent import finished, intensities
 from caviar_kit.atomistic.refine import AtomisticFit
 from caviar_kit.backend import to_numpy
 from caviar_kit.multislice.gradient import Evaluator
 
-__all__ = ["BootstrapCorrelations", "bootstrap_correlations", "refitted"]
+__all__ = ["BootstrapCorrelations", "bootstrap_correlations", "refitted", "with_patterns"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,8 +69,8 @@ def bootstrap_correlations(
 ) -> BootstrapCorrelations:
     """Draw counted patterns from a fit's model, fit each set as the data were, and collect the tensors.
 
-    A parametric bootstrap [Efron & Tibshirani, An Introduction to the Bootstrap (1993), chapter 6]: it tells what
-    counting noise and the chance of the start do, not what a wrong model does, see
+    A parametric bootstrap [Efron & Tibshirani, An Introduction to the Bootstrap (1993), chapter 6]: it tells
+    what counting noise and the chance of the start do, not what a wrong model does, see
     :func:`caviar_kit.atomistic.criticise` for that.
 
     Parameters
@@ -83,9 +84,9 @@ def bootstrap_correlations(
     iterations : int, optional
         Of the repeated fits; as many as the fit had by default.
     warm : bool
-        False starts every fit as the fit itself was started, from white displacements, of a new seed each time.
-        True starts where the fit ended: fewer iterations are needed, but what has not yet moved from there
-        counts as certain.
+        False starts every fit as the fit itself was started, from white displacements, of a new seed each
+        time. True starts where the fit ended: correlations that L-BFGS has not yet moved from there count
+        as certain, and the scatter comes out several times too small (docs/results.md).
     seed : int
         Of counts and starts; same seed, same bits.
 
@@ -96,10 +97,9 @@ def bootstrap_correlations(
     Raises
     ------
     TypeError, ValueError
-        If ``fit`` is something else or was not iterated, or a number is not usable.
+        If ``fit`` is something else, was not iterated or has one state, or a number is not usable.
     """
-    if not isinstance(fit, AtomisticFit):
-        raise TypeError(f"fit must be an AtomisticFit, got {type(fit).__name__}")
+    objective, scene = finished(fit)
     result = fit.result
     validation.number("electrons_per_pattern", electrons_per_pattern, minimum=0, open_minimum=True)
     repeats = validation.integer("repeats", repeats, minimum=2)
@@ -107,13 +107,7 @@ def bootstrap_correlations(
         iterations = len(result.loss)
     validation.integer("iterations", iterations)
     rng = np.random.default_rng(validation.integer("seed", seed, minimum=0))
-    assert fit.snapshot is not None
-    objective, scene = fit.snapshot.objective, fit.snapshot.scene
-    expected = to_numpy(
-        objective.evaluator.intensities(
-            objective.transmission(scene), scene.probe, instrument=scene.instrument
-        )
-    )
+    expected = to_numpy(intensities(objective, scene))
     draws = []
     for number in range(repeats):
         counted = rng.poisson(expected.astype(float) * electrons_per_pattern) / electrons_per_pattern
@@ -145,16 +139,8 @@ def refitted(
     AtomisticFit
         After its iterations; ``fit`` itself is left as it was.
     """
-    old = fit.evaluator
-    evaluator = Evaluator(
-        old.model,
-        old.xp.asarray(patterns, old.real_dtype),
-        old.loss_function,
-        weights=old.weights,
-        threads=old.threads,
-    )
     again = copy.copy(fit)
-    again.evaluator, again.snapshot = evaluator, None
+    again.evaluator, again.snapshot = with_patterns(fit.evaluator, patterns), None
     again.settings = replace(
         fit.settings, max_iter=iterations, seed=fit.settings.seed if seed is None else seed
     )
@@ -166,3 +152,14 @@ def refitted(
     for _ in again.iterate(start=start):
         pass
     return again
+
+
+def with_patterns(evaluator: Evaluator, patterns: np.ndarray) -> Evaluator:
+    """The same model, loss and weights with other patterns."""
+    return Evaluator(
+        evaluator.model,
+        evaluator.xp.asarray(patterns, evaluator.real_dtype),
+        evaluator.loss_function,
+        weights=evaluator.weights,
+        threads=evaluator.threads,
+    )

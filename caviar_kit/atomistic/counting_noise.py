@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from scipy.stats import poisson
 
@@ -74,4 +72,3 @@ def _table(loss: Loss, electrons: float) -> tuple[np.ndarray, np.ndarray, np.nda
         probability = poisson.pmf(n, count)
         means[number], squares[number] = probability @ value, probability @ value**2
     return expected, means, squares
-

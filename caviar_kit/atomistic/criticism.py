@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,14 +10,19 @@ from scipy.spatial.distance import pdist
 
 from caviar_kit import validation
 from caviar_kit.atomistic.counting_noise import expected_noise_loss
-from caviar_kit.atomistic.objective import AtomicScene, AtomisticObjective
+from caviar_kit.atomistic.held_out import HeldOutSignal
+from caviar_kit.atomistic.independent import (
+    finished,
+    independent_intensities,
+    intensities,
+    losses,
+    measured,
+)
 from caviar_kit.atomistic.refine import AtomisticFit
 from caviar_kit.atomistic.suspects import TESTED_PATTERNS, Suspect, suspects
 from caviar_kit.atomistic.verdict import Evidence, verdict
 from caviar_kit.backend import to_numpy
 from caviar_kit.multislice.gradient import Evaluator
-from caviar_kit.multislice.misfit import misfit
-from caviar_kit.multislice.patterns import StreamedPatterns
 
 __all__ = ["Criticism", "criticise"]
 
@@ -49,6 +53,11 @@ class Criticism:
         it has unit variance where the model is right.
     scan : float64 (positions, 2)
         Scan positions y, x [Å].
+    held_out : HeldOutSignal or None
+        The same of counts that were not fitted, where that was given.
+    overfit : float
+        Upper bound of what the displacements can have made up of counting noise, as a loss: half a unit of
+        log-likelihood for each unknown; 0 for data without noise.
     suspects : tuple of Suspect
         Quantities of the instrument whose change would lower the misfit, the greatest gain first.
     gain_noise : float
@@ -70,6 +79,8 @@ class Criticism:
     misfit: np.ndarray
     residual: np.ndarray
     scan: np.ndarray
+    held_out: HeldOutSignal | None
+    overfit: float
     suspects: tuple[Suspect, ...]
     gain_noise: float
     offset: float
@@ -98,6 +109,11 @@ class Criticism:
             ("  expected of counting noise", self.expected_noise_loss, self.noise_deviation),
             ("  excess", self.excess, self.noise_deviation),
             ("signal of the correlations", self.signal, self.signal_noise),
+            *(
+                [("  in counts held out", self.held_out.signal, self.held_out.noise)]
+                if self.held_out is not None
+                else []
+            ),
         )
         lines = [
             f"{name:<30} {value:10.2e}" + (f" ± {error:.1e}" if error else "") for name, value, error in rows
@@ -111,7 +127,12 @@ class Criticism:
 
 
 def criticise(
-    fit: AtomisticFit, *, electrons_per_pattern: float | None = None, shuffles: int = 8, seed: int = 0
+    fit: AtomisticFit,
+    *,
+    electrons_per_pattern: float | None = None,
+    held_out: HeldOutSignal | None = None,
+    shuffles: int = 8,
+    seed: int = 0,
 ) -> Criticism:
     """Compare what correlations explain of the patterns with what stays unexplained.
 
@@ -125,6 +146,9 @@ def criticise(
         After its iterations.
     electrons_per_pattern : float, optional
         Electrons of the beam during one pattern, where they were counted; None for data without noise.
+    held_out : HeldOutSignal, optional
+        From :func:`caviar_kit.atomistic.held_out_signal`. Few electrons need it: states follow the noise,
+        which the misfit of the fitted counts takes for correlation.
     shuffles : int
         How many are averaged; each costs as much as the patterns of the fit, about half an iteration.
     seed : int
@@ -143,86 +167,45 @@ def criticise(
     -----
     Modelled patterns are kept in memory, one or two times as much as the measured ones.
     """
-    objective, scene = _finished(fit)
+    objective, scene = finished(fit)
     if electrons_per_pattern is not None:
         validation.number("electrons_per_pattern", electrons_per_pattern, minimum=0, open_minimum=True)
     shuffles = validation.integer("shuffles", shuffles)
     rng = np.random.default_rng(validation.integer("seed", seed, minimum=0))
     evaluator = objective.evaluator
-    modelled = _intensities(objective, scene)
-    alone = sum(_intensities(objective, _shuffled(scene, rng)) for _ in range(shuffles)) / shuffles
-    losses, without = (_losses(evaluator, patterns) for patterns in (modelled, alone))
+    modelled = intensities(objective, scene)
+    alone = independent_intensities(objective, scene, shuffles, rng)
+    misfits, without = (losses(evaluator, patterns) for patterns in (modelled, alone))
     del alone
-    noise, variance = np.zeros(len(losses)), np.zeros(len(losses))
+    noise, variance = np.zeros(len(misfits)), np.zeros(len(misfits))
     if electrons_per_pattern is not None:
         weights = None if evaluator.weights is None else to_numpy(evaluator.weights)
         noise, variance = expected_noise_loss(
             evaluator.loss_function, to_numpy(modelled), electrons_per_pattern, weights
         )
-    signal = float((without - losses).mean())
+    signal = float((without - misfits).mean())
     found = suspects(objective, scene)
     evidence = Evidence(
-        loss=float(losses.mean()),
+        loss=float(misfits.mean()),
         expected_noise_loss=float(noise.mean()),
-        noise_deviation=float(np.sqrt(variance.sum())) / len(losses),
+        noise_deviation=float(np.sqrt(variance.sum())) / len(misfits),
         signal=signal,
-        signal_noise=_signal_noise(fit.loss_name, signal, electrons_per_pattern, len(losses)),
+        signal_noise=_signal_noise(fit.loss_name, signal, electrons_per_pattern, len(misfits)),
+        held_out=held_out,
+        overfit=_overfit(fit, electrons_per_pattern, len(misfits)),
         suspects=tuple(found),
-        gain_noise=_gain_noise(fit.loss_name, electrons_per_pattern, min(len(losses), TESTED_PATTERNS)),
+        gain_noise=_gain_noise(fit.loss_name, electrons_per_pattern, min(len(misfits), TESTED_PATTERNS)),
         offset=_offset(fit),
     )
     supported, reason = verdict(evidence)
     return Criticism(
         **vars(evidence),
-        misfit=losses - noise,
+        misfit=misfits - noise,
         residual=_mean_residual(evaluator, modelled, electrons_per_pattern),
         scan=fit._scan,
         supported=supported,
         reason=reason,
     )
-
-
-def _finished(fit: AtomisticFit) -> tuple[AtomisticObjective, AtomicScene]:
-    if not isinstance(fit, AtomisticFit):
-        raise TypeError(f"fit must be an AtomisticFit, got {type(fit).__name__}")
-    if fit.snapshot is None:
-        raise ValueError("fit must have been iterated")
-    scene = fit.snapshot.scene
-    if len(scene.atoms.positions) < 2:
-        raise ValueError("fit must have several states, got 1: there are no correlations to criticise")
-    return fit.snapshot.objective, scene
-
-
-def _intensities(objective: AtomisticObjective, scene: AtomicScene) -> Any:
-    """Modelled patterns (positions, y, x) on the device."""
-    return objective.evaluator.intensities(
-        objective.transmission(scene), scene.probe, instrument=scene.instrument
-    )
-
-
-def _shuffled(scene: AtomicScene, rng: np.random.Generator) -> AtomicScene:
-    """The states of every column in an order of its own."""
-    positions = scene.atoms.positions
-    states, columns = positions.shape[:2]
-    order = rng.permuted(np.tile(np.arange(states)[:, None], columns), axis=0)
-    mixed = np.take_along_axis(positions, order[..., None], axis=0)
-    return replace(scene, atoms=replace(scene.atoms, positions=mixed))
-
-
-def _losses(evaluator: Evaluator, modelled: Any) -> np.ndarray:
-    """Loss of each pattern, (positions,)."""
-    values = (
-        misfit(evaluator.loss_function, modelled[n : n + 1], data, evaluator.weights, None)
-        for n, data in enumerate(_measured(evaluator))
-    )
-    return np.array([float(value[0]) for value in values])
-
-
-def _measured(evaluator: Evaluator) -> Iterator[Any]:
-    """Measured patterns (1, y, x), one after the other, on the device."""
-    for n in range(len(evaluator.patterns)):
-        streamed = isinstance(evaluator.patterns, StreamedPatterns)
-        yield evaluator.patterns[n][None] if streamed else evaluator.patterns[n : n + 1]
 
 
 def _signal_noise(loss_name: str, signal: float, electrons: float | None, patterns: int) -> float:
@@ -231,6 +214,14 @@ def _signal_noise(loss_name: str, signal: float, electrons: float | None, patter
         return 0.0
     factor = 2.0 if loss_name == "poisson" else 1.0
     return float(np.sqrt(factor * signal / (electrons * patterns)))
+
+
+def _overfit(fit: AtomisticFit, electrons: float | None, patterns: int) -> float:
+    """Of all displacements that are unknown."""
+    if electrons is None:
+        return 0.0
+    motions = fit.settings.rank if fit.settings.rank is not None else fit.settings.num_states - 1
+    return 2 * len(fit.movers) * motions * _gain_noise(fit.loss_name, electrons, patterns)
 
 
 def _gain_noise(loss_name: str, electrons: float | None, patterns: int) -> float:
@@ -256,7 +247,7 @@ def _offset(fit: AtomisticFit) -> float:
 
 def _mean_residual(evaluator: Evaluator, modelled: Any, electrons: float | None) -> np.ndarray:
     """Of all patterns, in units of the square root of what is expected; centred."""
-    difference = sum(to_numpy(data[0]).astype(float) for data in _measured(evaluator))
+    difference = sum(to_numpy(data).astype(float) for data in measured(evaluator))
     expected = to_numpy(modelled).sum(axis=0, dtype=float)
     difference = difference - expected
     scaled = np.divide(difference, np.sqrt(expected), out=np.zeros_like(expected), where=expected > 0)

@@ -29,7 +29,8 @@ class Suspect:
     Attributes
     ----------
     name : str
-        Aberration as C10, C12a ...; "tilt y", "tilt x", "thickness", or "pixel": the size of the object's pixel.
+        Aberration as C10, C12a ...; "tilt y", "tilt x", "thickness", or "pixel", the size of the
+        object's pixel.
     gain : float
         Fall of the misfit per pattern, to second order; a lower bound of what a fit would gain.
     change : float
@@ -42,7 +43,9 @@ class Suspect:
     change: float
 
 
-def suspects(objective: AtomisticObjective, scene: AtomicScene, *, most_patterns: int = TESTED_PATTERNS) -> list[Suspect]:
+def suspects(
+    objective: AtomisticObjective, scene: AtomicScene, *, most_patterns: int = TESTED_PATTERNS
+) -> list[Suspect]:
     """Quantities of the instrument whose change would lower the misfit, the greatest gain first.
 
     From the gradient g at the fit and its differences along each quantity q, gain = g²/2h.

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from caviar_kit.atomistic.held_out import HeldOutSignal
 from caviar_kit.atomistic.suspects import Suspect
 
 __all__ = ["Evidence", "verdict"]
 
 _SIGNIFICANT = 5.0  # standard deviations
+_SEEN_AGAIN = 3.0  # standard deviations, in counts held out
 _MOST_GAIN = 0.1  # of the signal, by refinement of one quantity of the instrument
 _MOST_EXCESS = 60.0  # times the signal
 _MOST_OFFSET = 0.3  # of the self terms
@@ -20,21 +22,15 @@ _MOST_OFFSET = 0.3  # of the self terms
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a verdict rests on; as in :class:`caviar_kit.atomistic.Criticism`, and
-
-    Attributes
-    ----------
-    gain_noise : float
-        Gain of one quantity that counting noise alone makes, on average.
-    offset : float
-        Correlation of distant columns over the self terms.
-    """
+    """What a verdict rests on: attributes of :class:`caviar_kit.atomistic.Criticism`."""
 
     loss: float
     expected_noise_loss: float
     noise_deviation: float
     signal: float
     signal_noise: float
+    held_out: HeldOutSignal | None
+    overfit: float
     suspects: tuple[Suspect, ...]
     gain_noise: float
     offset: float
@@ -45,6 +41,13 @@ def verdict(evidence: Evidence) -> tuple[bool, str]:
     signal, excess = evidence.signal, evidence.loss - evidence.expected_noise_loss
     if signal <= max(0.0, _SIGNIFICANT * evidence.signal_noise):
         return False, "the patterns fit as well without correlations"
+    if evidence.held_out is not None:
+        if evidence.held_out.signal <= _SEEN_AGAIN * evidence.held_out.noise:
+            return False, "counts held out fit as well without correlations: they may be noise"
+    elif signal < evidence.overfit:
+        return False, (
+            "so many displacements can make as much of counting noise: give held_out=held_out_signal(...)"
+        )
     first = evidence.suspects[0]
     if first.gain > max(_MOST_GAIN * signal, _SIGNIFICANT**2 * evidence.gain_noise):
         return False, (

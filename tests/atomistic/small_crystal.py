@@ -57,7 +57,9 @@ def in_double(evaluator: Evaluator, patterns: np.ndarray, loss: str) -> Evaluato
     )
 
 
-def shared_motion(states: int = STATES, *, sway: float = 0.12, own: float = 0.02, seed: int = 1) -> np.ndarray:
+def shared_motion(
+    states: int = STATES, *, sway: float = 0.12, own: float = 0.02, seed: int = 1
+) -> np.ndarray:
     """Displacements (states, columns, 2) [Å]: ``sway`` in common, ``own`` for each."""
     rng = np.random.default_rng(seed)
     u = sway * rng.standard_normal((states, 1, 2)) + own * rng.standard_normal((states, len(COLUMNS), 2))

@@ -72,7 +72,7 @@ def test_nonsense_is_refused(fit):
         bootstrap_correlations(fit, 0)
     with pytest.raises(ValueError, match="iterations"):
         bootstrap_correlations(fit, 1e5, iterations=0)
-    with pytest.raises(ValueError, match="iterate first"):
+    with pytest.raises(ValueError, match="must have been iterated"):
         bootstrap_correlations(assumed_fit(), 1e5)
     with pytest.raises(ValueError, match="warm start"):
         refitted(assumed_fit(), fit.evaluator.patterns, iterations=1, warm=True)

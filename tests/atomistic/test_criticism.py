@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from caviar_kit.atomistic.criticism import criticise
+from caviar_kit.atomistic.held_out import HeldOutSignal
 from caviar_kit.atomistic.suspects import Suspect, suspects
 from caviar_kit.atomistic.verdict import Evidence, verdict
 from tests.atomistic.small_crystal import (
@@ -135,7 +136,7 @@ def test_the_table_says_what_was_found(right):
     assert text.splitlines()[-1].startswith("supported: ")
 
 
-EVIDENCE = Evidence(1e-5, 0.0, 0.0, 2e-6, 0.0, (Suspect("C10", 1e-9, 0.1),), 0.0, 0.1)
+EVIDENCE = Evidence(1e-5, 0.0, 0.0, 2e-6, 0.0, None, 0.0, (Suspect("C10", 1e-9, 0.1),), 0.0, 0.1)
 
 
 @pytest.mark.parametrize(
@@ -148,6 +149,9 @@ EVIDENCE = Evidence(1e-5, 0.0, 0.0, 2e-6, 0.0, (Suspect("C10", 1e-9, 0.1),), 0.0
         ({"loss": 1e-3, "expected_noise_loss": 1e-3 - 1e-5, "noise_deviation": 1e-6}, None),
         ({"signal": -1e-8}, "without correlations"),
         ({"signal_noise": 1e-6}, "without correlations"),
+        ({"overfit": 1e-5}, "held_out"),
+        ({"overfit": 1e-5, "held_out": HeldOutSignal(1e-6, 1e-7, None)}, None),
+        ({"held_out": HeldOutSignal(1e-6, 1e-6, None)}, "noise"),
         ({"offset": 0.5}, "distant columns"),
     ],
 )

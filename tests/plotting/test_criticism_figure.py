@@ -32,6 +32,8 @@ def criticism(misfit):
         noise_deviation=1e-7,
         signal=4e-6,
         signal_noise=1e-8,
+        held_out=None,
+        overfit=0.0,
         misfit=misfit,
         residual=rng.normal(size=(8, 10)),
         scan=SCAN,
