@@ -3,6 +3,7 @@
 from caviar_kit.atomistic.atomic_object import AtomicObject, Atoms
 from caviar_kit.atomistic.ensembles import FreeStates, GaussianStates
 from caviar_kit.atomistic.fit import AtomisticSnapshot, run_atomistic
+from caviar_kit.atomistic.priors import EquivalentSites, HarmonicBonds
 from caviar_kit.atomistic.refine import AtomisticFit, refine_atomistic
 from caviar_kit.atomistic.result import AtomisticResult, load_atomistic
 from caviar_kit.atomistic.scattering import phase_form_factors
@@ -16,8 +17,10 @@ __all__ = [
     "AtomisticSettings",
     "AtomisticSnapshot",
     "Atoms",
+    "EquivalentSites",
     "FreeStates",
     "GaussianStates",
+    "HarmonicBonds",
     "Sites",
     "load_atomistic",
     "phase_form_factors",
