@@ -1,7 +1,7 @@
 """What is known of vibrations before any pattern is seen: penalties on the displacements of a fit.
 
-A prior moves the result towards itself; a correlation that only appears with one is the prior's. The values are
-added to the loss per pattern, of which correlations make up 1e-6 or so.
+A prior moves the result towards itself; a correlation that only appears with one is the prior's. The values
+are added to the loss per pattern, of which correlations make up 1e-6 or so.
 """
 
 from __future__ import annotations
@@ -77,8 +77,8 @@ class EquivalentSites:
     labels : sequence, one per site
         Equal labels are equivalent; None for a site that has no equals.
     axes : (sites, 2, 2), optional
-        Rows are the unit vectors y', x' of each site's own axes, in which it is equal to the others; the image's
-        by default.
+        Rows are the unit vectors y', x' of each site's own axes, in which it is equal to the others; the
+        image's by default.
 
     Raises
     ------
