@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 import caviar_kit as ck
+from caviar_kit import backend
 from caviar_kit.atomistic import AtomicObject, AtomisticSettings, Atoms, FreeStates, GaussianStates, Sites
 from caviar_kit.atomistic.fit import run_atomistic
 from caviar_kit.atomistic.objective import AtomicScene, AtomisticObjective, AtomisticUnknowns
 from caviar_kit.atomistic.priors import HarmonicBonds
-from caviar_kit.multislice import Instrument
+from caviar_kit.multislice import Evaluator, Instrument
 from caviar_kit.multislice.instrument import QUANTITIES, InstrumentModel
 from caviar_kit.multislice.probe_model import FreeModes
 from tests.atomistic import crystals
@@ -196,3 +197,16 @@ def test_unusable_settings_are_refused():
         AtomisticSettings(priors=[1.0])
     with pytest.raises(ValueError, match="thermal_rms_angstrom"):
         AtomisticSettings(thermal_rms_angstrom=7.0)
+
+
+def test_gpu_takes_the_same_first_steps(vibrating):
+    pytest.importorskip("cupy")
+    try:
+        gpu = backend.resolve_device("gpu")
+    except RuntimeError as error:
+        pytest.skip(f"no GPU: {error}")
+    sites, engine, beam, number = vibrating[1]
+    there = Evaluator(engine.model, gpu.asarray(engine.patterns), engine.loss_function)
+    here, away = (refined(sites, e, beam, number, max_iter=3) for e in (engine, there))
+    assert away.losses == pytest.approx(here.losses, rel=1e-3)
+    assert away.scene.atoms.positions == pytest.approx(here.scene.atoms.positions, abs=1e-3)
