@@ -15,7 +15,10 @@ import caviar_kit as ck
 DOCS = Path(__file__).parents[1] / "docs"
 
 
-@pytest.mark.parametrize("name", ["plotting", "simulation", "vibrations", "multislice", "widgets"])
+PARTS = ["atomistic", "multislice", "plotting", "simulation", "vibrations", "widgets"]
+
+
+@pytest.mark.parametrize("name", PARTS)
 def test_every_exported_name_exists_and_stands_in_order(name):
     module = import_module(f"caviar_kit.{name}")
     assert sorted(set(module.__all__)) == module.__all__

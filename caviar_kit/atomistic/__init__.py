@@ -6,6 +6,7 @@ from caviar_kit.atomistic.criticism import Criticism, criticise
 from caviar_kit.atomistic.ensembles import FreeStates, GaussianStates
 from caviar_kit.atomistic.fit import AtomisticSnapshot, run_atomistic
 from caviar_kit.atomistic.held_out import HeldOutSignal, held_out_signal
+from caviar_kit.atomistic.priors import EquivalentSites, HarmonicBonds
 from caviar_kit.atomistic.refine import AtomisticFit, refine_atomistic
 from caviar_kit.atomistic.result import AtomisticResult, load_atomistic
 from caviar_kit.atomistic.scattering import phase_form_factors
@@ -21,8 +22,10 @@ __all__ = [
     "Atoms",
     "BootstrapCorrelations",
     "Criticism",
+    "EquivalentSites",
     "FreeStates",
     "GaussianStates",
+    "HarmonicBonds",
     "HeldOutSignal",
     "Sites",
     "bootstrap_correlations",

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy.fft
 
 from caviar_kit.atomistic.sites import Sites
 from caviar_kit.backend import to_numpy
@@ -80,6 +81,7 @@ class AtomicObject:
         self.dtype = np.dtype(dtype)
         self._complex = np.result_type(self.dtype, np.complex64)
         self._threads = threads if xp is np else 1
+        self._fft = scipy.fft if xp is np else xp.fft  # NumPy's has no single precision
         ky, kx = np.fft.fftfreq(shape[0], sampling[0]), np.fft.rfftfreq(shape[1], sampling[1])
         q2 = ky[:, None] ** 2 + kx**2
         factors = np.asarray(form_factors(q2)) / math.prod(sampling)
@@ -110,7 +112,7 @@ class AtomicObject:
         def fill(state: int) -> None:
             waves = self._waves(atoms.positions[state])
             for level, spectrum in self._spectra(waves, atoms, filters):
-                phases[state, level] = self.xp.fft.irfft2(spectrum, self.shape)
+                phases[state, level] = self._fft.irfft2(spectrum, self.shape)
 
         self._for_each(fill, states)
         return phases
@@ -125,7 +127,7 @@ class AtomicObject:
 
         def differentiate(state: int) -> None:
             waves = self._waves(atoms.positions[state])
-            spectra = [self._weights * self.xp.fft.rfft2(gradient[state, z]).conj() for z in slices]
+            spectra = [self._weights * self._fft.rfft2(gradient[state, z]).conj() for z in slices]
             for level, kind, members in self._groups:
                 y, x = (wave[members] for wave in waves)
                 pulled = (filters[kind] * spectra[level]).astype(self._complex, copy=False)

@@ -3,6 +3,7 @@
 Arrays are (y, x) in Å; correlations are drawn in pm². Images have y downwards.
 """
 
+from caviar_kit.plotting.agreement import correlation_agreement
 from caviar_kit.plotting.arrows import correlation_arrows
 from caviar_kit.plotting.comparison import ensemble_comparison
 from caviar_kit.plotting.contributions import pattern_contributions
@@ -21,6 +22,7 @@ from caviar_kit.plotting.states import object_states
 from caviar_kit.plotting.tensor import greens_tensor
 
 __all__ = [
+    "correlation_agreement",
     "correlation_arrows",
     "depth_map",
     "depth_power",
