@@ -16,7 +16,7 @@ __all__ = ["Evidence", "verdict"]
 _SIGNIFICANT = 5.0  # standard deviations
 _SEEN_AGAIN = 3.0  # standard deviations, in counts held out
 _MOST_GAIN = 0.1  # of the signal, by refinement of one quantity of the instrument
-_MOST_EXCESS = 60.0  # times the signal
+_MOST_EXCESS = 25.0  # times the signal
 _MOST_OFFSET = 0.3  # of the self terms
 
 
