@@ -2,7 +2,10 @@
 
 from caviar_kit.atomistic.atomic_object import AtomicObject, Atoms
 from caviar_kit.atomistic.ensembles import FreeStates, GaussianStates
+from caviar_kit.atomistic.errors import CorrelationErrors, ExpectedSimilarity
 from caviar_kit.atomistic.fit import AtomisticSnapshot, run_atomistic
+from caviar_kit.atomistic.information import MeasuredScene, correlation_information
+from caviar_kit.atomistic.planner import correlation_errors, plan_experiment, planned_scene
 from caviar_kit.atomistic.refine import AtomisticFit, refine_atomistic
 from caviar_kit.atomistic.result import AtomisticResult, load_atomistic
 from caviar_kit.atomistic.scattering import phase_form_factors
@@ -16,11 +19,18 @@ __all__ = [
     "AtomisticSettings",
     "AtomisticSnapshot",
     "Atoms",
+    "CorrelationErrors",
+    "ExpectedSimilarity",
     "FreeStates",
     "GaussianStates",
+    "MeasuredScene",
     "Sites",
+    "correlation_errors",
+    "correlation_information",
     "load_atomistic",
     "phase_form_factors",
+    "plan_experiment",
+    "planned_scene",
     "refine_atomistic",
     "run_atomistic",
 ]
