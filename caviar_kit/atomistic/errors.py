@@ -7,17 +7,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.spatial import KDTree
 
 from caviar_kit import validation
-from caviar_kit.vibrations.shells import SHELLS, neighbour_shells
-from caviar_kit.vibrations.similarity import figures_of, shortest_vector, tensor_as_vectors
+from caviar_kit.atomistic.measurements import Measurements
+from caviar_kit.vibrations.shells import SHELLS
 
 __all__ = ["CorrelationErrors", "ExpectedSimilarity"]
 
-_FLOOR = 0.01  # as of compare_correlations
-_SAME_PLACE = 0.5  # Å
-_MOST_SCANS = 10**9
+_MOST_SCANS = 10**6
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +62,8 @@ class CorrelationErrors:
         N.
     reach_angstrom : float
         Elements between sites farther apart are not among them.
+    greens_tensor : float64 (sites, 2, sites, 2)
+        Correlations that were expected [Å²].
     """
 
     positions: np.ndarray
@@ -73,6 +72,7 @@ class CorrelationErrors:
     information: np.ndarray
     electrons_per_pattern: float
     reach_angstrom: float
+    greens_tensor: np.ndarray
 
     def at(self, electrons_per_pattern: float) -> CorrelationErrors:
         """The same experiment at another dose; costs nothing.
@@ -109,10 +109,14 @@ class CorrelationErrors:
         positions: ArrayLike,
         *,
         scans: float = 1,
-        draws: int = 200,
+        states: int | None = 20,
+        draws: int = 40,
         seed: int = 0,
     ) -> Mapping[str, ExpectedSimilarity]:
         """CSM and LSM to expect in each shell, if ``greens_tensor`` is the truth.
+
+        Every draw is the truth with the errors of its elements, and then the nearest tensor that so many
+        states can have: a fit of states cannot follow noise that makes a variance negative.
 
         Parameters
         ----------
@@ -121,7 +125,9 @@ class CorrelationErrors:
         positions : (atoms, 2)
             Of its atoms, in the frame of ``self.positions`` [Å].
         scans : float
-            Scans, or equivalent cells, that are averaged.
+            Scans, or equivalent cells, that are fitted together.
+        states : int, optional
+            States of the fit; None takes the elements of G as they were measured, positive or not.
         draws, seed : int
             Of simulated measurements.
 
@@ -135,10 +141,28 @@ class CorrelationErrors:
         TypeError, ValueError
             If shapes disagree, or an atom is at no lit site.
         """
-        validation.number("scans", scans, minimum=0, open_minimum=True)
-        drawn = _Draws(self, greens_tensor, positions, draws, seed)
-        noise = drawn.noise(self._variances(scans))
-        return {name: ExpectedSimilarity(*drawn.figures(name, noise)) for name in SHELLS}
+        scans = validation.number("scans", scans, minimum=0, open_minimum=True)
+        measured = self._measurements(greens_tensor, positions, states, draws, seed)
+        found = measured.with_variances(self._variances(scans))
+        return {name: ExpectedSimilarity(*measured.figures(name, found)) for name in SHELLS}
+
+    def draw_tensors(
+        self,
+        greens_tensor: ArrayLike,
+        positions: ArrayLike,
+        *,
+        scans: float = 1,
+        states: int | None = 20,
+        draws: int = 40,
+        seed: int = 0,
+    ) -> np.ndarray:
+        """Tensors that measurements would give, (draws, atoms, 2, atoms, 2) [Å²]; NaN out of reach.
+
+        Parameters and errors as for :meth:`expected_similarity`, which compares them with the truth.
+        """
+        scans = validation.number("scans", scans, minimum=0, open_minimum=True)
+        measured = self._measurements(greens_tensor, positions, states, draws, seed)
+        return measured.tensors(measured.with_variances(self._variances(scans)))
 
     def scans_needed(
         self,
@@ -147,29 +171,40 @@ class CorrelationErrors:
         *,
         shell: str = "nearest",
         csm: float = 0.95,
-        draws: int = 200,
+        states: int | None = 20,
+        draws: int = 40,
         seed: int = 0,
     ) -> int:
-        """Scans, or equivalent cells, to average until the mean CSM of a shell is ``csm``.
+        """Scans, or equivalent cells, to fit together until the mean CSM of a shell is ``csm``.
+
+        Parameters as for :meth:`expected_similarity`, and
+
+        Parameters
+        ----------
+        shell : {"nearest", "next", "self", "all"}
+            Which pairs.
+        csm : float
+            What to reach.
 
         Raises
         ------
         TypeError, ValueError
             If an argument is not usable, the shell is out of reach or has no correlation to find, or a
-            billion scans do not suffice.
+            million scans do not suffice.
         """
         validation.choice("shell", shell, SHELLS)
         validation.number("csm", csm, minimum=0, maximum=1, open_minimum=True)
-        drawn = _Draws(self, greens_tensor, positions, draws, seed)
-
-        def reached(scans: int) -> bool:
-            return bool(drawn.figures(shell, drawn.noise(self._variances(scans)))[0].mean() >= csm)
-
-        if np.isnan(drawn.figures(shell, drawn.noise(self._variances(1)))[0]).any():
+        measured = self._measurements(greens_tensor, positions, states, draws, seed)
+        if not measured.known(shell):
             raise ValueError(
                 f"shell={shell!r} has no correlation to find, or pairs farther apart than "
                 f"reach_angstrom={self.reach_angstrom:g}"
             )
+
+        def reached(scans: int) -> bool:
+            found = measured.with_variances(self._variances(scans))
+            return bool(measured.figures(shell, found)[0].mean() >= csm)
+
         low, high = 0, 1
         while not reached(high):
             low, high = high, 2 * high
@@ -180,6 +215,20 @@ class CorrelationErrors:
             low, high = (low, middle) if reached(middle) else (middle, high)
         return high
 
+    def _measurements(
+        self, greens_tensor: ArrayLike, positions: ArrayLike, states: int | None, draws: int, seed: int
+    ) -> Measurements:
+        return Measurements(
+            self.positions,
+            self.elements,
+            self.modes,
+            self.greens_tensor,
+            truth=(greens_tensor, positions),
+            states=states,
+            draws=draws,
+            seed=seed,
+        )
+
     def _variances(self, scans: float) -> np.ndarray:
         return np.asarray(1 / (1 + scans * self.electrons_per_pattern * self.information))
 
@@ -189,50 +238,3 @@ class CorrelationErrors:
         a, b = self.elements.T
         flat[a, b] = flat[b, a] = values
         return flat.reshape(size // 2, 2, size // 2, 2)
-
-
-class _Draws:
-    """Measurements of a truth with the errors of its elements, drawn at random."""
-
-    def __init__(
-        self, errors: CorrelationErrors, greens_tensor: ArrayLike, positions: ArrayLike, draws: int, seed: int
-    ) -> None:
-        places = validation.as_array("positions", positions, shape=(None, 2)).astype(float)
-        self._true = tensor_as_vectors("greens_tensor", greens_tensor, len(places))
-        self._shells = neighbour_shells(places)
-        distance, site = KDTree(errors.positions).query(places)
-        lost = np.flatnonzero((distance > _SAME_PLACE) | ~np.isin(site, errors.elements // 2))
-        if len(lost) or len(np.unique(site)) < len(site):
-            raise ValueError(
-                f"positions must each be those of one lit site, to within {_SAME_PLACE} Å: "
-                f"atoms {lost[:20].tolist()} are not"
-            )
-        atom = np.full(len(errors.positions), -1)
-        atom[site] = np.arange(len(site))
-        among = (atom[errors.elements // 2] >= 0).all(axis=1)
-        self._modes = errors.modes[among]
-        self._at = 2 * atom[errors.elements[among] // 2] + errors.elements[among] % 2
-        known = np.zeros((len(places), len(places)), bool)
-        known[tuple((self._at // 2).T)] = True
-        self._known = known | known.T
-        rng = np.random.default_rng(validation.integer("seed", seed, minimum=0))
-        self._random = rng.normal(size=(validation.integer("draws", draws), self._modes.shape[1]))
-
-    def noise(self, variances: np.ndarray) -> np.ndarray:
-        """Errors (draws, atoms, atoms, 2, 2) of the vectors of G [Å²]."""
-        values = (self._random * np.sqrt(variances)) @ self._modes.T
-        size = 2 * len(self._known)
-        flat = np.zeros((len(values), size, size))
-        a, b = self._at.T
-        flat[:, a, b] = flat[:, b, a] = values
-        return flat.reshape(-1, size // 2, 2, size // 2, 2).transpose(0, 1, 3, 2, 4)
-
-    def figures(self, shell: str, noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """CSM and LSM of every draw."""
-        mask = self._shells.mask(shell)
-        if not mask.any() or not self._known[mask].all():
-            return np.full(len(noise), np.nan), np.full(len(noise), np.nan)
-        shortest = shortest_vector(self._true, _FLOOR)
-        found = [figures_of(self._true, self._true + error, mask, shortest)[:2] for error in noise]
-        csm, lsm = np.array(found).T
-        return csm, lsm

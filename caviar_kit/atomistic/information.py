@@ -146,7 +146,10 @@ def correlation_information(
     modes = (priors[:, None] * vectors)[: len(pairs)]
     places = scene.places
     elements = 2 * lit[pairs // 2] + pairs % 2
-    return CorrelationErrors(places, elements, modes, np.maximum(values, 0), electrons, float(reach_angstrom))
+    information = np.maximum(values, 0)
+    return CorrelationErrors(
+        places, elements, modes, information, electrons, float(reach_angstrom), scene.greens_tensor
+    )
 
 
 def fisher_matrix(

@@ -23,7 +23,7 @@ def independent(error_pm2: float, electrons: float = 1.0) -> CorrelationErrors:
     prior = 1e3
     information = np.full(len(elements), (prior / error_pm2) ** 2)
     modes = 1e-4 * prior * np.eye(len(elements))
-    return CorrelationErrors(PLACES, elements, modes, information, electrons, 4.0)
+    return CorrelationErrors(PLACES, elements, modes, information, electrons, 4.0, TENSOR)
 
 
 def test_errors_of_counted_electrons_scatter_as_predicted():
@@ -42,6 +42,7 @@ def test_errors_of_counted_electrons_scatter_as_predicted():
         values,
         electrons,
         0.0,
+        np.zeros((1, 2, 1, 2)),
     )
     truth = rng.normal(size=(4000, 3)) * prior
     counts = rng.poisson(electrons * (mean + truth @ jacobian))
@@ -77,22 +78,23 @@ def test_covariance_gives_the_standard_errors(errors):
 
 
 def test_small_errors_leave_the_similarity_perfect():
-    shells = independent(0.01).expected_similarity(TENSOR, PLACES, draws=20)
+    shells = independent(0.01).expected_similarity(TENSOR, PLACES, draws=10)
     assert shells["nearest"].mean == pytest.approx((1, 1), abs=1e-3)
     np.testing.assert_allclose(shells["nearest"].interval, 1, atol=0.01)
 
 
 def test_large_errors_destroy_it_and_scans_bring_it_back():
     errors = independent(200.0)
-    one = errors.expected_similarity(TENSOR, PLACES, draws=400)["nearest"]
+    one = errors.expected_similarity(TENSOR, PLACES, states=None, draws=400)["nearest"]
     assert one.mean[0] < 0.3
     assert one.mean[1] > 3
-    needed = errors.scans_needed(TENSOR, PLACES, csm=0.95)
+    needed = errors.scans_needed(TENSOR, PLACES, states=None, csm=0.95)
     just, less = (
-        errors.expected_similarity(TENSOR, PLACES, scans=n)["nearest"].mean[0] for n in (needed, needed - 1)
+        errors.expected_similarity(TENSOR, PLACES, states=None, scans=n)["nearest"].mean[0]
+        for n in (needed, needed - 1)
     )
     assert less < 0.95 <= just
-    of_more_electrons = errors.at(needed).expected_similarity(TENSOR, PLACES)["nearest"].mean[0]
+    of_more_electrons = errors.at(needed).expected_similarity(TENSOR, PLACES, states=None)["nearest"].mean[0]
     assert of_more_electrons == pytest.approx(just, abs=1e-12)
 
 
@@ -105,7 +107,7 @@ def test_expected_csm_is_that_of_a_noisy_tensor():
         noise = (noise + np.triu(noise, 1).T).reshape(3, 2, 3, 2)
         compared = ck.compare_correlations(TENSOR, TENSOR + noise, PLACES)
         found.append((compared["nearest"].csm, compared["nearest"].lsm))
-    predicted = independent(8.0).expected_similarity(TENSOR, PLACES, draws=3000)["nearest"].mean
+    predicted = independent(8.0).expected_similarity(TENSOR, PLACES, states=None, draws=3000)["nearest"].mean
     assert predicted == pytest.approx(np.mean(found, axis=0), abs=0.02)
 
 
