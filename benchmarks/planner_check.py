@@ -1,14 +1,13 @@
 """Is the planner right? Counts drawn from its own model are fitted, and errors compared with the prediction.
 
-A parametric bootstrap: patterns of a known ensemble of columns get Poisson noise, the same ensemble is the
-start of an atomistic fit, and what the fit's correlations deviate from the truth is held against the standard
-errors predicted::
+A parametric bootstrap: patterns of a known ensemble of columns get Poisson noise and are fitted, and what
+the correlations of the fit deviate from the truth is held against the errors predicted::
 
-    python benchmarks/planner_check.py --defocus 100 --electrons 1e7 --draws 6 --iterations 40 120
+    python benchmarks/planner_check.py --electrons 1e6 --draws 4 --iterations 20 40 80 --start white
 
-One JSON line for each number of iterations. "free" is the standard error of elements on their own, "states" what
-is left of it in a fit of states, which keeps G positive. A fit that starts at the truth and stops early has
-moved less than the noise would move it in the end; ``--start white`` starts from independent motion instead.
+One JSON line for each number of iterations. "free" is the standard error of elements on their own,
+"states" what is left of it in a fit of states, which keeps G positive. A fit that starts at the truth and
+stops early has moved less than the noise would move it; "white" starts from independent motion instead.
 """
 
 from __future__ import annotations

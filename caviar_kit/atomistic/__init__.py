@@ -5,7 +5,12 @@ from caviar_kit.atomistic.ensembles import FreeStates, GaussianStates
 from caviar_kit.atomistic.errors import CorrelationErrors, ExpectedSimilarity
 from caviar_kit.atomistic.fit import AtomisticSnapshot, run_atomistic
 from caviar_kit.atomistic.information import MeasuredScene, correlation_information
-from caviar_kit.atomistic.planner import correlation_errors, plan_experiment, planned_scene
+from caviar_kit.atomistic.planner import (
+    correlation_errors,
+    guessed_tensor,
+    plan_experiment,
+    planned_scene,
+)
 from caviar_kit.atomistic.refine import AtomisticFit, refine_atomistic
 from caviar_kit.atomistic.result import AtomisticResult, load_atomistic
 from caviar_kit.atomistic.scattering import phase_form_factors
@@ -27,6 +32,7 @@ __all__ = [
     "Sites",
     "correlation_errors",
     "correlation_information",
+    "guessed_tensor",
     "load_atomistic",
     "phase_form_factors",
     "plan_experiment",

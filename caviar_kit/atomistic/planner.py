@@ -24,11 +24,12 @@ from caviar_kit.multislice.model import MultisliceModel
 from caviar_kit.multislice.operators import frequency_grid
 from caviar_kit.simulation import Experiment, Snapshots, columns
 from caviar_kit.simulation.columns import column_displacements
+from caviar_kit.simulation.periodic import nearest_image
 from caviar_kit.simulation.snapshots import check_snapshots
 from caviar_kit.simulation.window import cut_window
 from caviar_kit.vibrations.correlations import displacements, greens_tensor
 
-__all__ = ["correlation_errors", "plan_experiment", "planned_scene"]
+__all__ = ["correlation_errors", "guessed_tensor", "plan_experiment", "planned_scene"]
 
 _SOURCE_MODES = 6
 _FRAME = 1.5  # pixels of the waves per pixel of the detector, as in a reconstruction
@@ -105,7 +106,8 @@ def plan_experiment(
     Parameters
     ----------
     snapshots : Snapshots
-        The specimen and how it moves; with a single snapshot give ``greens_tensor``.
+        The specimen and how it moves; with a single snapshot give ``greens_tensor``, for example
+        :func:`guessed_tensor`.
     experiment : Experiment
         Optics, scan, detector, slices.
     electrons_per_pattern : float
@@ -132,6 +134,36 @@ def plan_experiment(
     errors = correlation_information(scene, electrons_per_pattern, **options)
     first = scene.model.positions[0] * np.array(scene.model.sampling)
     return replace(errors, positions=errors.positions - first)
+
+
+def guessed_tensor(snapshots: Snapshots, rms_angstrom: float, length_angstrom: float) -> np.ndarray:
+    """Correlations of columns that fall off with distance, rms² exp(-d / length) along each axis.
+
+    Parameters
+    ----------
+    snapshots : Snapshots
+        The specimen; how it moves does not matter.
+    rms_angstrom : float
+        Root mean square displacement of a column along each axis [Å].
+    length_angstrom : float
+        Distance over which correlations fall to 1/e [Å]; short for independent columns.
+
+    Returns
+    -------
+    float64 (columns, 2, columns, 2)
+        Of ``caviar_kit.simulation.columns(snapshots)`` [Å²].
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a number is not positive.
+    """
+    rms = validation.number("rms_angstrom", rms_angstrom, minimum=0, maximum=0.5, open_minimum=True, unit="Å")
+    length = validation.number("length_angstrom", length_angstrom, minimum=0, open_minimum=True, unit="Å")
+    places = columns(snapshots).positions
+    apart = nearest_image(places[:, None] - places, snapshots.cell)
+    share = np.exp(-np.linalg.norm(apart, axis=-1) / length)
+    return np.asarray(np.einsum("ij,ab->iajb", rms**2 * share, np.eye(2)))
 
 
 def planned_scene(

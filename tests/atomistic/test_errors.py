@@ -114,6 +114,9 @@ def test_expected_csm_is_that_of_a_noisy_tensor():
 def test_a_shell_out_of_reach_is_not_predicted():
     near = correlation_information(scene(TENSOR), 1e7, reach_angstrom=0.5, threads=1)
     assert np.isnan(near.expected_similarity(TENSOR, PLACES)["nearest"].csm).all()
+    drawn = near.draw_tensors(TENSOR, PLACES, draws=3)
+    assert np.isnan(drawn[:, 0, :, 1]).all()
+    assert np.isfinite(drawn[:, 0, :, 0]).all()
     with pytest.raises(ValueError, match="reach_angstrom=0.5"):
         near.scans_needed(TENSOR, PLACES)
 

@@ -12,6 +12,7 @@ from caviar_kit.atomistic import (
     AtomisticFit,
     correlation_errors,
     correlation_information,
+    guessed_tensor,
     plan_experiment,
     planned_scene,
 )
@@ -94,7 +95,9 @@ def test_a_specimen_at_rest_needs_a_tensor(snapshots):
     still = snapshots.subset(1)
     with pytest.raises(ValueError, match="greens_tensor"):
         plan_experiment(still, EXPERIMENT, 1e6)
-    guess = np.einsum("ij,ab->iajb", 0.004 * (0.3 + 0.7 * np.eye(3)), np.eye(2))
+    guess = guessed_tensor(still, 0.06, 8.0)
+    np.testing.assert_allclose(guess[0, 0, 1, 0], 0.06**2 * np.exp(-np.hypot(1.4, 0.5) / 8))
+    assert (guess[:, 0, :, 1] == 0).all()
     planned = plan_experiment(still, EXPERIMENT, 1e6, greens_tensor=guess, threads=1)
     assert np.isfinite(planned.standard_error).any()
     with pytest.raises(ValueError, match="3 columns"):
@@ -127,5 +130,7 @@ def test_bad_arguments_are_refused(snapshots):
         correlation_errors(unfinished, 1e6)
     with pytest.raises(TypeError, match="experiment"):
         plan_experiment(snapshots, {}, 1e6)
+    with pytest.raises(ValueError, match="length_angstrom"):
+        guessed_tensor(snapshots, 0.06, 0)
     with pytest.raises(TypeError, match="snapshots"):
         plan_experiment(None, EXPERIMENT, 1e6)
