@@ -3,7 +3,7 @@
 Standard error of nearest-neighbour correlations against defocus at one dose, and the expected CSM against
 dose at the best defocus: JSON lines and a figure, no reconstruction::
 
-    python benchmarks/planner.py --figure docs/images/planner.png
+    python benchmarks/planner.py --every 2 --figure docs/images/planner.png
 
 What such predictions are worth is checked by ``benchmarks/planner_check.py``.
 """
@@ -102,6 +102,7 @@ def against_dose(errors: CorrelationErrors, truth: Any) -> list[dict[str, Any]]:
 def draw(path: Path, by_defocus: list[dict[str, Any]], by_dose: list[dict[str, Any]], best: float) -> None:
     """Two panels."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -110,8 +111,11 @@ def draw(path: Path, by_defocus: list[dict[str, Any]], by_dose: list[dict[str, A
         values = [100 * line[f"relative_error_{shell}"] for line in by_defocus]
         left.plot(defocus, values, marker=marker, label=shell)
     left.set(xlabel="defocus / Å", ylabel="standard error of G / %", yscale="log")
-    left.set_title(f"{by_defocus[0]['electrons_per_pattern']:.0e} electrons per pattern", fontsize=10)
-    left.grid(alpha=0.3, which="both")
+    left.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+    left.yaxis.set_major_formatter(ScalarFormatter())
+    left.yaxis.set_minor_formatter(NullFormatter())
+    left.set_title(f"{by_defocus[0]['electrons_per_pattern']:,.0f} electrons per pattern", fontsize=10)
+    left.grid(alpha=0.3)
     left.legend()
     doses = [line["electrons_per_pattern"] for line in by_dose]
     low, high = np.array([line["csm_interval"] for line in by_dose]).T
@@ -142,8 +146,15 @@ def main() -> None:
     parser.add_argument("--electrons", type=float, default=1e6, help="per pattern")
     parser.add_argument("--positions", type=int, default=10, help="along each side of the scan")
     parser.add_argument("--every", type=int, default=1, help="use every n-th pattern")
+    parser.add_argument("--redraw", type=Path, help="draw these lines of an earlier run instead")
     parser.add_argument("--figure", type=Path, help="where to draw")
     options = parser.parse_args()
+    if options.redraw:
+        lines = [json.loads(line) for line in options.redraw.read_text().splitlines()]
+        sweep = [line for line in lines if "csm_interval" not in line]
+        dose = [line for line in lines if "csm_interval" in line]
+        draw(options.figure, sweep, dose, dose[0]["defocus_angstrom"])
+        return
     ck.simulation.columns(silicon_sigma9_snapshots())  # imports are not part of the time
     found = []
     for defocus in options.defocus:

@@ -96,29 +96,42 @@ def fits(
             yield snapshot.iteration, ck.greens_tensor(moved)
 
 
-def compare(
-    found: list[np.ndarray], true: np.ndarray, deviation: np.ndarray, drawn: np.ndarray, pairs: np.ndarray
-) -> dict[str, Any]:
-    """Errors of the fits against both predictions, root mean squares over draws and elements [pm²]."""
+class Prediction:
+    """What the planner expects in the field, to be held against tensors of fits."""
 
-    def elements(tensor: np.ndarray) -> np.ndarray:
-        return 1e4 * tensor.transpose(0, 2, 1, 3)[pairs]
+    def __init__(self, scene: MeasuredScene, field: np.ndarray, electrons: float, states: int) -> None:
+        self._places, self._true = scene.places[field], scene.greens_tensor[field][:, :, field]
+        planned = correlation_information(scene, electrons)
+        self._deviation = planned.standard_error[field][:, :, field]
+        self._drawn = planned.draw_tensors(self._true, self._places, states=states)
+        self._shells = neighbour_shells(self._places)
 
-    def rms(values: Any) -> float:
-        return float(np.sqrt(np.mean(np.square(values))))
+    def against(self, found: list[np.ndarray]) -> dict[str, Any]:
+        """Errors of fits and of both predictions, root mean squares over draws and elements, by shell."""
+        return {shell: self._of_shell(shell, found) for shell in ("self", "nearest", "next")}
 
-    errors = np.stack([elements(tensor - true) for tensor in found])
-    free, states = rms(elements(deviation)), rms([elements(tensor - true) for tensor in drawn])
-    scatter = float(np.sqrt(errors.var(axis=0, ddof=1).mean()))
-    return {
-        "correlation_pm2": rms(elements(true)),
-        "predicted_free_pm2": free,
-        "predicted_states_pm2": states,
-        "error_pm2": rms(errors),
-        "scatter_pm2": scatter,
-        "error_over_free": rms(errors) / free,
-        "error_over_states": rms(errors) / states,
-    }
+    def _of_shell(self, shell: str, found: list[np.ndarray]) -> dict[str, float]:
+        free = self._rms(self._deviation, shell)
+        states = self._rms(self._drawn - self._true, shell)
+        error = self._rms(np.stack(found) - self._true, shell)
+        return {
+            "correlation_pm2": self._rms(self._true, shell),
+            "predicted_free_pm2": free,
+            "predicted_states_pm2": states,
+            "error_pm2": error,
+            "error_over_free": error / free,
+            "error_over_states": error / states,
+            "csm": self._csm(found, shell),
+            "csm_predicted": self._csm(self._drawn, shell),
+        }
+
+    def _rms(self, tensors: np.ndarray, shell: str) -> float:
+        pairs = np.moveaxis(tensors, -3, -2)[..., self._shells.mask(shell), :, :]  # (..., i, j, y, x)
+        return 1e4 * float(np.sqrt((pairs**2).mean()))
+
+    def _csm(self, tensors: Any, shell: str) -> float:
+        compared = [ck.compare_correlations(self._true, np.nan_to_num(t), self._places) for t in tensors]
+        return float(np.mean([c[shell].csm for c in compared]))
 
 
 def main() -> None:
@@ -139,30 +152,19 @@ def main() -> None:
     moved = known_states(scene, options.states)
     true = ck.greens_tensor(moved)
     scene = replace(scene, atoms=replace(scene.atoms, positions=scene.places + moved), greens_tensor=true)
-    planned = correlation_information(scene, options.electrons)
     scan = scene.model.positions * np.array(scene.model.sampling)
     field = ((scene.places >= scan.min(axis=0)) & (scene.places <= scan.max(axis=0))).all(axis=1)
+    predicted = Prediction(scene, field, options.electrons, options.states)
     exact, rng = patterns_of(scene), np.random.default_rng(1)
     found: dict[int, list[np.ndarray]] = {n: [] for n in options.iterations}
     begin = time.perf_counter()
-    for _ in range(options.draws):
+    for draw in range(1, options.draws + 1):
         counts = rng.poisson(options.electrons * exact.astype(float)) / options.electrons
         for iteration, tensor in fits(scene, counts.astype(np.float32), options.iterations, options.start):
             found[iteration].append(tensor[field][:, :, field])
-    seconds = time.perf_counter() - begin
-    shells = neighbour_shells(scene.places[field])
-    true, deviation = true[field][:, :, field], planned.standard_error[field][:, :, field]
-    asked = {"states": options.states, "draws": 40}
-    drawn = planned.draw_tensors(true, scene.places[field], **asked)
-    expected = planned.expected_similarity(true, scene.places[field], **asked)
-    for iteration, tensors in found.items():
-        line = {**vars(options), "iterations": iteration, "seconds": round(seconds, 1)}
-        for shell in ("self", "nearest", "next"):
-            line[shell] = compare(tensors, true, deviation, drawn, shells.mask(shell))
-            figures = [ck.compare_correlations(true, t, scene.places[field])[shell] for t in tensors]
-            line[shell]["csm"] = float(np.mean([f.csm for f in figures]))
-            line[shell]["csm_predicted"] = expected[shell].mean[0]
-        print(json.dumps(line), flush=True)
+            line = {**vars(options), "iterations": iteration, "draws": draw}
+            line["seconds"] = round(time.perf_counter() - begin, 1)
+            print(json.dumps(line | predicted.against(found[iteration])), flush=True)
 
 
 if __name__ == "__main__":
