@@ -35,7 +35,7 @@ def main() -> None:
     """Fit, compare, print."""
     options = parse()
     example = ck.load_example("hbn-twisted", options.preset)
-    ptycho = pixels(example)
+    ptycho = pixels(example, options.at_rest)
     structure = completed(ptycho, example.experiment)
     keep = dict(
         occupancies=np.eye(HALVES * LAYERS)[structure.layer], parametrization="kirkland", progress_bar=False
@@ -47,6 +47,7 @@ def main() -> None:
         trials[first] = rest, elements
     best, elements = min(trials.values(), key=lambda trial: trial[0].loss[-1])
     common = {"preset": options.preset, "states": options.states, "iterations": options.iterations}
+    common |= {"begin": options.begin, "at_rest": options.at_rest}
     choices = {
         str(first): {"loss": float(f"{rest.loss[-1]:.3g}"), "factors": rest.scales.round(3).tolist()}
         for first, (rest, _) in trials.items()
@@ -55,7 +56,7 @@ def main() -> None:
     print(
         json.dumps({**common, "pixel_loss": float(ptycho.error), "elements": choices, "s": round(seconds, 1)})
     )
-    size = dict(num_states=options.states, max_iter=options.iterations)
+    size = dict(num_states=options.states, max_iter=options.iterations, thermal_rms_angstrom=options.begin)
     result = ck.refine_atomistic(ptycho, structure.places, elements, **size, **keep)
     common |= {"loss": float(f"{result.loss[-1]:.3g}"), "s": round(result.seconds, 1)}
     for crystal, name in enumerate(("lower", "upper")):
@@ -63,11 +64,13 @@ def main() -> None:
         print(json.dumps({**common, "lattice": name, **line}), flush=True)
 
 
-def pixels(example: Any) -> Any:
-    """One state."""
-    optics, slices = example.experiment, example.num_slices
+def pixels(example: Any, at_rest: bool) -> Any:
+    """One state; of the same specimen with atoms at rest, if wanted."""
+    optics, slices, cube = example.experiment, example.num_slices, example.datacube
+    if at_rest:
+        cube = ck.simulation.scan(ck.simulation.coherent(example.snapshots), optics)
     ptycho = ck.MixedObjectMultislicePtychography(
-        datacube=example.datacube,
+        datacube=cube,
         energy=optics.energy_ev,
         semiangle_cutoff=optics.semiangle_mrad,
         defocus=optics.defocus_angstrom,
@@ -134,7 +137,7 @@ def compared(
     for kind, u in cases.items():
         line[f"{kind}_atoms_pm2"] = (1e4 * (u**2).mean(axis=(0, 2, 3))).round(1).tolist()
         line[f"{kind}_columns_pm2"] = averaged(ck.greens_tensor(u.mean(axis=1)), lattice)
-        found = ck.phonon_dispersion(u, lattice, MEAN_MASS, 300)
+        found = ck.phonon_dispersion(u.mean(axis=1), lattice, LAYERS * MEAN_MASS, 300)
         line[f"{kind}_path_means_thz"] = found.path_mean_thz.round(1).tolist()
         line[f"{kind}_intervals_thz"] = found.interval_thz.round(1).tolist()
     tensors = [ck.greens_tensor(cases[kind].mean(axis=1)) for kind in ("true", "measured")]
@@ -151,6 +154,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--preset", default="tutorial", choices=("quick", "tutorial"))
     parser.add_argument("--states", type=int, default=12)
     parser.add_argument("--iterations", type=int, default=30)
+    parser.add_argument("--begin", type=float, default=0.05, help="rms of the states to begin with [Å]")
+    parser.add_argument("--at-rest", action="store_true", help="the control: motion should be 0")
     return parser.parse_args()
 
 
