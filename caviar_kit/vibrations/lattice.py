@@ -69,6 +69,43 @@ class Lattice:
         """Ideal positions, float64 (n, 2), Å, of ``cells`` (n, 2) and ``sites`` (n,)."""
         return self.origin + np.asarray(cells) @ self.vectors + self.basis[np.asarray(sites)]
 
+    def within(self, low: ArrayLike, high: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+        """All sites in a rectangle, those where no atom was given included: where unseen neighbours must be.
+
+        Parameters
+        ----------
+        low, high : array, (2,)
+            Corners y, x [Å]; both belong to the rectangle.
+
+        Returns
+        -------
+        positions : float64 (n, 2)
+            Ideal positions y, x [Å], cell by cell.
+        sites : int64 (n,)
+            Basis index of each.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the corners are not two finite numbers each, or ``high`` is not above ``low``.
+        """
+        first, last = (
+            validation.as_array(name, corner, shape=(2,)).astype(float)
+            for name, corner in (("low", low), ("high", high))
+        )
+        if not (last > first).all():
+            raise ValueError(f"high must be above low, got low={first.tolist()}, high={last.tolist()}")
+        corners = np.array([[y, x] for y in (first[0], last[0]) for x in (first[1], last[1])])
+        reached = (corners - self.origin) @ np.linalg.inv(self.vectors)
+        margin = 1 + abs(self.basis @ np.linalg.inv(self.vectors)).max()
+        start, stop = np.floor(reached.min(axis=0) - margin), np.ceil(reached.max(axis=0) + margin)
+        cells = np.stack(np.meshgrid(*map(np.arange, start, stop + 1), indexing="ij"), axis=-1).reshape(-1, 2)
+        cells = np.repeat(cells, len(self.basis), axis=0)
+        sites = np.tile(np.arange(len(self.basis)), len(cells) // len(self.basis))
+        places = self.ideal(cells, sites)
+        inside = ((places >= first) & (places <= last)).all(axis=1)
+        return places[inside], sites[inside]
+
 
 def fit_lattice(
     positions: ArrayLike,

@@ -65,6 +65,29 @@ def test_larger_cell_on_request():
     assert len(given_cell.basis) == 4
 
 
+@pytest.mark.parametrize("kind", ["honeycomb", "silicon"])
+def test_sites_within_a_rectangle_complete_a_lattice(kind):
+    where = st.patch(kind)
+    middle = where.mean(axis=0)
+    near = where[(abs(where - middle) < 6).all(axis=1)]
+    lattice = fit_lattice(near, occupied=0)
+    low, high = middle - 8, middle + 8  # also where no atom was given
+    places, sites = lattice.within(low, high)
+    known = where[((where >= low) & (where <= high)).all(axis=1)]
+    assert len(places) == len(known) > len(near)
+    apart = np.linalg.norm(places[:, None] - known, axis=-1)
+    assert apart.min(axis=0).max() < 1e-6 and apart.min(axis=1).max() < 1e-6
+    np.testing.assert_allclose(np.bincount(sites), len(places) / len(lattice.basis), rtol=0.1)
+
+
+def test_a_rectangle_must_be_one():
+    lattice = fit_lattice(square(6, 7), occupied=0)
+    with pytest.raises(ValueError, match="high must be above low"):
+        lattice.within((0, 0), (5, -1))
+    with pytest.raises(ValueError, match="low"):
+        lattice.within((0, 0, 0), (5, 5))
+
+
 def test_least_squares_reaches_the_accuracy_of_its_noise():
     # 10 % of the atoms missing, 15 strangers: vectors still as good as σ / (cells' spread · √atoms)
     rng = np.random.default_rng(1)
