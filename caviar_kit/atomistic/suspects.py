@@ -19,7 +19,13 @@ __all__ = ["TESTED_PATTERNS", "Suspect", "suspects"]
 
 TESTED_PATTERNS = 49  # one in four of a scan of 14 × 14
 _QUANTITIES = ("tilt", "thickness")
-_STEPS = {"aberration": 0.02, "tilt": 1e-4, "thickness": 0.01, "pixel": 2e-3, "probe": 1e-3}  # rad, rad, 1, 1, 1
+_STEPS = {
+    "aberration": 0.02,
+    "tilt": 1e-4,
+    "thickness": 0.01,
+    "pixel": 2e-3,
+    "probe": 1e-3,
+}  # rad, rad, 1, 1, 1
 
 
 @dataclass(frozen=True)
@@ -34,8 +40,8 @@ class Suspect:
     gain : float
         Fall of the misfit per pattern, to second order; a lower bound of what a fit would gain.
     change : float
-        Where the misfit is least: phase at the rim of the aperture [rad], slope [rad], logarithm of a factor, or
-        of the probe the norm of the change over that of the probe.
+        Where the misfit is least: phase at the rim of the aperture [rad], slope [rad], logarithm of a
+        factor; of the probe the norm of its change over its own.
     """
 
     name: str
