@@ -145,7 +145,7 @@ def criticised(fit: AtomisticFit, options: argparse.Namespace) -> dict[str, Any]
     return {
         "excess": found.excess,
         "signal": found.signal,
-        "held_out": [held_out.signal, held_out.noise] if held_out else None,
+        "held_out_share": [held_out.share, held_out.share_deviation] if held_out else None,
         "suspect": [first.name, first.gain, first.change],
         "offset": round(found.offset, 3),
         "supported": found.supported,

@@ -9,6 +9,7 @@ of k scans. Arguments besides ``--scans`` and ``--keep`` are those of benchmarks
 from __future__ import annotations
 
 import argparse
+import hashlib
 import itertools
 import json
 from pathlib import Path
@@ -36,10 +37,11 @@ def main() -> None:
 
 def tensor(example: Any, options: argparse.Namespace, number: int, keep: Path | None) -> np.ndarray:
     """G of all columns of the truth, in its order, from one scan [Å²]."""
-    path = None if keep is None else keep / f"{options.example}-{options.dose:g}-{number}.npy"
+    options.seed = options.noise_seed = number
+    asked = hashlib.sha256(json.dumps(vars(options), sort_keys=True).encode()).hexdigest()[:12]
+    path = None if keep is None else keep / f"{options.example}-{number}-{asked}.npy"
     if path is not None and path.exists():
         return np.asarray(np.load(path))
-    options.seed = options.noise_seed = number
     fit, _ = prepare(example, options)
     for _ in fit.iterate():
         pass

@@ -121,7 +121,7 @@ class AtomicObject:
         """Derivatives in ``atoms`` from those in the phases, (states, slices, y, x)."""
         states = len(atoms.positions)
         positions = np.zeros(atoms.positions.shape)
-        occupancies = np.zeros((states, *atoms.occupancies.shape))
+        alone = np.zeros((states, *atoms.occupancies.shape))  # of one atom at its tabulated strength
         filters, slices = self._filters(atoms), range(gradient.shape[1])
         blurs = np.zeros((states, len(atoms.widths)))
 
@@ -132,26 +132,25 @@ class AtomicObject:
                 y, x = (wave[members] for wave in waves)
                 pulled = (filters[kind] * spectra[level]).astype(self._complex, copy=False)
                 along = y @ pulled
-                number = atoms.occupancies[members, level]
-                occupancies[state, members, level] = _real(along * x)
+                number = atoms.scales[kind] * atoms.occupancies[members, level]
+                alone[state, members, level] = _real(along * x)
                 positions[state, members, 1] += number * _real(along * (x * self._slopes[1]))
                 positions[state, members, 0] += number * _real(((y * self._slopes[0]) @ pulled) * x)
                 blurs[state, kind] += float(number @ _real((y @ (pulled * self._q2)) * x))
 
         self._for_each(differentiate, states)
-        by_occupancy = occupancies.sum(axis=0)
+        of_one = alone.sum(axis=0)
         scales = np.zeros_like(atoms.scales)
         for level, kind, members in self._groups:
-            scales[kind] += (
-                atoms.occupancies[members, level] @ by_occupancy[members, level] / atoms.scales[kind]
-            )
-        return Atoms(positions, by_occupancy, scales, blurs.sum(axis=0))
+            scales[kind] += atoms.occupancies[members, level] @ of_one[members, level]
+        strengths = atoms.scales[self.sites.kinds]
+        return Atoms(positions, strengths[:, None] * of_one, scales, blurs.sum(axis=0))
 
     def _filters(self, atoms: Atoms) -> list[Array]:
-        """Phase of one atom of each species in reciprocal space, (y, x / 2) [rad pixel]."""
+        """Phase of one atom of each species without its factor, (y, x / 2) [rad pixel]."""
         return [
-            (self._factors[kind] * self.xp.exp(float(width) * self._q2)) * self.dtype.type(scale)
-            for kind, (width, scale) in enumerate(zip(atoms.widths, atoms.scales, strict=True))
+            self._factors[kind] * self.xp.exp(float(width) * self._q2)
+            for kind, width in enumerate(atoms.widths)
         ]
 
     def _waves(self, positions: np.ndarray) -> list[Array]:
@@ -162,7 +161,7 @@ class AtomicObject:
     def _spectra(self, waves: list[Array], atoms: Atoms, filters: list[Array]) -> list[tuple[int, Array]]:
         spectra: dict[int, Array] = {}
         for level, kind, members in self._groups:
-            number = self.xp.asarray(atoms.occupancies[members, level], self.dtype)
+            number = self.xp.asarray(atoms.scales[kind] * atoms.occupancies[members, level], self.dtype)
             part = ((waves[0][members] * number[:, None]).T @ waves[1][members]) * filters[kind]
             spectra[level] = spectra[level] + part if level in spectra else part
         return list(spectra.items())

@@ -49,13 +49,12 @@ class BootstrapCorrelations:
 
     @property
     def bias(self) -> np.ndarray:
-        """Mean of the draws less the tensor they were drawn from [Å²]."""
-        return self.mean - self.greens_tensor
+        """Mean of the draws less the tensor they were drawn from [Å²].
 
-    @property
-    def corrected(self) -> np.ndarray:
-        """The fit's tensor less the bias [Å²]; its self terms may come out negative where noise rules."""
-        return self.greens_tensor - self.bias
+        Read it as an average over a shell. To subtract it element by element makes tensors worse: it holds
+        minus the chance of this fit, which would then count twice.
+        """
+        return self.mean - self.greens_tensor
 
 
 def bootstrap_correlations(
@@ -82,11 +81,11 @@ def bootstrap_correlations(
     repeats : int
         Sets of patterns, at least 2; each costs a fit.
     iterations : int, optional
-        Of the repeated fits; as many as the fit had by default.
+        Of the repeated fits; ``max_iter`` of the fit's settings by default.
     warm : bool
         False starts every fit as the fit itself was started, from white displacements, of a new seed each
-        time. True starts where the fit ended: correlations that L-BFGS has not yet moved from there count
-        as certain, and the scatter comes out several times too small (docs/results.md).
+        time. True starts where the fit ended: what L-BFGS has not yet moved from there counts as certain,
+        and the scatter comes out too small (docs/results.md), the more so the fewer the iterations.
     seed : int
         Of counts and starts; same seed, same bits.
 
@@ -104,14 +103,15 @@ def bootstrap_correlations(
     validation.number("electrons_per_pattern", electrons_per_pattern, minimum=0, open_minimum=True)
     repeats = validation.integer("repeats", repeats, minimum=2)
     if iterations is None:
-        iterations = len(result.loss)
+        iterations = fit.settings.max_iter
     validation.integer("iterations", iterations)
     rng = np.random.default_rng(validation.integer("seed", seed, minimum=0))
     expected = to_numpy(intensities(objective, scene))
     draws = []
     for number in range(repeats):
         counted = rng.poisson(expected.astype(float) * electrons_per_pattern) / electrons_per_pattern
-        again = refitted(fit, counted, iterations=iterations, warm=warm, seed=fit.settings.seed + 1 + number)
+        start = fit.settings.seed + (0 if warm else 1 + number)  # it is also that of a Gaussian's draws
+        again = refitted(fit, counted, iterations=iterations, warm=warm, seed=start)
         draws.append(again.result.greens_tensor)
     return BootstrapCorrelations(result.greens_tensor, np.array(draws), float(electrons_per_pattern), warm)
 

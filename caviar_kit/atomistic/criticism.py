@@ -55,9 +55,6 @@ class Criticism:
         Scan positions y, x [Å].
     held_out : HeldOutSignal or None
         The same of counts that were not fitted, where that was given.
-    overfit : float
-        Upper bound of what the displacements can have made up of counting noise, as a loss: half a unit of
-        log-likelihood for each unknown; 0 for data without noise.
     suspects : tuple of Suspect
         Quantities of the instrument whose change would lower the misfit, the greatest gain first.
     gain_noise : float
@@ -80,7 +77,6 @@ class Criticism:
     residual: np.ndarray
     scan: np.ndarray
     held_out: HeldOutSignal | None
-    overfit: float
     suspects: tuple[Suspect, ...]
     gain_noise: float
     offset: float
@@ -110,7 +106,7 @@ class Criticism:
             ("  excess", self.excess, self.noise_deviation),
             ("signal of the correlations", self.signal, self.signal_noise),
             *(
-                [("  in counts held out", self.held_out.signal, self.held_out.noise)]
+                [("  share in counts held out", self.held_out.share, self.held_out.share_deviation)]
                 if self.held_out is not None
                 else []
             ),
@@ -147,8 +143,8 @@ def criticise(
     electrons_per_pattern : float, optional
         Electrons of the beam during one pattern, where they were counted; None for data without noise.
     held_out : HeldOutSignal, optional
-        From :func:`caviar_kit.atomistic.held_out_signal`. Few electrons need it: states follow the noise,
-        which the misfit of the fitted counts takes for correlation.
+        From :func:`caviar_kit.atomistic.held_out_signal`. Counted data are not supported without it: states
+        follow the noise, which the misfit of the fitted counts takes for correlation.
     shuffles : int
         How many are averaged; each costs as much as the patterns of the fit, about half an iteration.
     seed : int
@@ -174,7 +170,7 @@ def criticise(
     rng = np.random.default_rng(validation.integer("seed", seed, minimum=0))
     evaluator = objective.evaluator
     modelled = intensities(objective, scene)
-    alone = independent_intensities(objective, scene, shuffles, rng)
+    alone = independent_intensities(fit, shuffles, rng)
     misfits, without = (losses(evaluator, patterns) for patterns in (modelled, alone))
     del alone
     noise, variance = np.zeros(len(misfits)), np.zeros(len(misfits))
@@ -192,14 +188,14 @@ def criticise(
         signal=signal,
         signal_noise=_signal_noise(fit.loss_name, signal, electrons_per_pattern, len(misfits)),
         held_out=held_out,
-        overfit=_overfit(fit, electrons_per_pattern, len(misfits)),
+        counted=electrons_per_pattern is not None,
         suspects=tuple(found),
         gain_noise=_gain_noise(fit.loss_name, electrons_per_pattern, min(len(misfits), TESTED_PATTERNS)),
         offset=_offset(fit),
     )
     supported, reason = verdict(evidence)
     return Criticism(
-        **vars(evidence),
+        **{name: value for name, value in vars(evidence).items() if name != "counted"},
         misfit=misfits - noise,
         residual=_mean_residual(evaluator, modelled, electrons_per_pattern),
         scan=fit._scan,
@@ -214,14 +210,6 @@ def _signal_noise(loss_name: str, signal: float, electrons: float | None, patter
         return 0.0
     factor = 2.0 if loss_name == "poisson" else 1.0
     return float(np.sqrt(factor * signal / (electrons * patterns)))
-
-
-def _overfit(fit: AtomisticFit, electrons: float | None, patterns: int) -> float:
-    """Of all displacements that are unknown."""
-    if electrons is None:
-        return 0.0
-    motions = fit.settings.rank if fit.settings.rank is not None else fit.settings.num_states - 1
-    return 2 * len(fit.movers) * motions * _gain_noise(fit.loss_name, electrons, patterns)
 
 
 def _gain_noise(loss_name: str, electrons: float | None, patterns: int) -> float:

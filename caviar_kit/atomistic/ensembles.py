@@ -81,7 +81,8 @@ class GaussianStates:
 
     The draws are quasi-random normal numbers (scrambled Sobol) with their mean taken out and their
     covariance made unity, so that the covariance of the states is A Aᵀ without chance. Fewer unknowns than
-    free states, and a Gaussian's higher moments, as harmonic motion has.
+    free states; higher moments approach a Gaussian's, which harmonic motion has, with many more states
+    than motions.
 
     Parameters
     ----------

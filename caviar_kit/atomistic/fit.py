@@ -80,6 +80,11 @@ def run_atomistic(
     start : Atoms, optional
         Atoms to begin with, those of an earlier fit of the same sites with as many states.
 
+    Raises
+    ------
+    ValueError
+        If ``start`` is of other states or sites.
+
     Yields
     ------
     AtomisticSnapshot
@@ -110,6 +115,9 @@ def run_atomistic(
     )
     begin = ensemble.start(len(sites), settings.thermal_rms_angstrom, rng)
     if start is not None:
+        expected = (settings.num_states, len(sites), 2)
+        if start.positions.shape != expected:
+            raise ValueError(f"start must have positions of shape {expected}, got {start.positions.shape}")
         begin = ensemble.unknowns(start.positions - sites.positions)
         atoms = replace(start, positions=atoms.positions)
     scene = AtomicScene(atoms, probe, instrument)

@@ -13,7 +13,9 @@ from caviar_kit.atomistic.refine import AtomisticFit
 from caviar_kit.backend import to_numpy
 from caviar_kit.multislice.gradient import Evaluator
 
-__all__ = ["HeldOutSignal", "held_out_signal"]
+__all__ = ["HeldOutSignal", "held_out_signal", "share_in"]
+
+_FEW, _MOST_OFF = 1000.0, 0.05  # counts; at random they would be off by 0.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,18 +24,23 @@ class HeldOutSignal:
 
     Attributes
     ----------
-    signal : float
-        Rise of the misfit of the held-out counts, per pattern as a fraction of the beam, if columns know
-        nothing of each other; negative where correlations were fitted to noise.
-    noise : float
-        Standard deviation by counting noise.
+    share : float
+        Part t of the fitted correlations at which held-out counts fit best, where their patterns are those of
+        independent columns plus t times what the correlations change: 1 if all of it is real, 0 if none.
+    share_deviation : float
+        Standard deviation of ``share`` by counting noise.
     fit : AtomisticFit
         Of the other half of the counts.
     """
 
-    signal: float
-    noise: float
+    share: float
+    share_deviation: float
     fit: AtomisticFit
+
+    @property
+    def significance(self) -> float:
+        """``share`` in standard deviations."""
+        return self.share / self.share_deviation
 
 
 def held_out_signal(
@@ -48,7 +55,8 @@ def held_out_signal(
 
     Every electron goes to either half with equal chance: two sets of patterns with independent Poisson noise,
     at all scan positions. The misfit of the fitted half itself would count noise that the states follow as
-    signal.
+    signal. Along the line from independent columns to the fitted ones the misfit of the held-out counts is,
+    to second order, a parabola, whose minimum is the share that is real.
 
     Parameters
     ----------
@@ -57,7 +65,7 @@ def held_out_signal(
     electrons_per_pattern : float
         Electrons of the beam during one pattern: what turns the fractions that are fitted into counts.
     iterations : int, optional
-        Of the fit to one half; as many as ``fit`` had by default.
+        Of the fit to one half; ``max_iter`` of the fit's settings by default.
     shuffles, seed
         As for :func:`caviar_kit.atomistic.criticise`; the seed also of the halves.
 
@@ -69,7 +77,11 @@ def held_out_signal(
     ------
     TypeError, ValueError
         If ``fit`` is something else, was not iterated or has one state, its loss is not "poisson", or a
-        number is not usable.
+        number is not usable: the patterns times ``electrons_per_pattern`` must be counts.
+
+    Notes
+    -----
+    Counts and both halves are kept in memory, four to five times as much as the measured patterns.
     """
     finished(fit)
     if fit.loss_name != "poisson":
@@ -79,29 +91,55 @@ def held_out_signal(
     )
     shuffles = validation.integer("shuffles", shuffles)
     rng = np.random.default_rng(validation.integer("seed", seed, minimum=0))
-    assert fit.snapshot is not None
-    iterations = fit.snapshot.iteration if iterations is None else iterations
+    iterations = fit.settings.max_iter if iterations is None else iterations
     one, other = _halves(fit.evaluator, electrons, rng)
     half = refitted(fit, one, iterations=validation.integer("iterations", iterations))
-    objective, scene = finished(half)
-    modelled = intensities(objective, scene)
-    alone = independent_intensities(objective, scene, shuffles, rng)
-    unseen = with_patterns(half.evaluator, other)
-    signal = float((losses(unseen, alone) - losses(unseen, modelled)).mean())
-    variance = 2 * _divergence(to_numpy(modelled), to_numpy(alone)) / (0.5 * electrons * len(other))
-    return HeldOutSignal(signal, float(np.sqrt(variance)), half)
+    share, deviation = share_in(half, other, 0.5 * electrons, shuffles=shuffles, rng=rng)
+    return HeldOutSignal(share, deviation, half)
+
+
+def share_in(
+    fit: AtomisticFit, unseen: np.ndarray, electrons: float, *, shuffles: int, rng: np.random.Generator
+) -> tuple[float, float]:
+    """Share of the fitted correlations that patterns confirm which were not fitted, and its deviation.
+
+    ``unseen`` (positions, y, x) has ``electrons`` per pattern, as fractions of the beam.
+    """
+    objective, scene = finished(fit)
+    modelled, alone = intensities(objective, scene), independent_intensities(fit, shuffles, rng)
+    evaluator = with_patterns(fit.evaluator, unseen)
+    gain = float((losses(evaluator, alone) - losses(evaluator, modelled)).mean())
+    weights = None if evaluator.weights is None else to_numpy(evaluator.weights)
+    background = float(getattr(evaluator.loss_function, "epsilon", 0.0))
+    curvature = 2 * _divergence(to_numpy(modelled), to_numpy(alone), weights, background)
+    if curvature == 0:
+        raise ValueError("fit must have correlations to look for, got columns that do not move")
+    return gain / curvature + 0.5, float(np.sqrt(1 / (curvature * electrons * len(unseen))))
 
 
 def _halves(
     evaluator: Evaluator, electrons: float, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Two sets of patterns, each as fractions of half the beam."""
-    counts = np.stack([np.rint(to_numpy(p).astype(float) * electrons) for p in measured(evaluator)])
+    counts = np.stack([to_numpy(p).astype(float) * electrons for p in measured(evaluator)])
+    _check_counts(counts, electrons)
+    counts = np.rint(counts)
     one = rng.binomial(counts.astype(np.int64), 0.5)
     return one / (0.5 * electrons), (counts - one) / (0.5 * electrons)
 
 
-def _divergence(one: np.ndarray, other: np.ndarray) -> float:
+def _check_counts(counts: np.ndarray, electrons: float) -> None:
+    """Not the brightest pixels, where single precision may have lost the last count."""
+    few = counts[(counts > 0) & (counts < _FEW)]
+    off = np.abs(few - np.rint(few)).mean() if few.size else 0.0
+    if off > _MOST_OFF:
+        raise ValueError(
+            f"electrons_per_pattern must turn the patterns into counts; with {electrons:g} they are off "
+            f"whole numbers by {off:.2f} on average"
+        )
+
+
+def _divergence(one: np.ndarray, other: np.ndarray, weights: np.ndarray | None, background: float) -> float:
     """Σ(I - I')² / 2I per pattern: the Poisson loss of one model where the other holds, to second order."""
-    expected = np.maximum(one.astype(float), 1e-12)
-    return float(((other - expected) ** 2 / (2 * expected)).sum()) / len(one)
+    terms = (other.astype(float) - one) ** 2 / (2 * (one.astype(float) + background))
+    return float((terms if weights is None else weights * terms).sum()) / len(one)

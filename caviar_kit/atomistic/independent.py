@@ -43,16 +43,17 @@ def intensities(objective: AtomisticObjective, scene: AtomicScene) -> Array:
     )
 
 
-def independent_intensities(
-    objective: AtomisticObjective, scene: AtomicScene, shuffles: int, rng: np.random.Generator
-) -> Array:
-    """The same if the states of every column come in an order of their own, mean of several shuffles.
+def independent_intensities(fit: AtomisticFit, shuffles: int, rng: np.random.Generator) -> Array:
+    """The same if the states of every site come in an order of their own, mean of several shuffles.
 
-    Self terms stay as they are; chance correlations of one shuffle are averaged away.
+    A site's atoms in all slices keep together, and self terms stay as they are; chance correlations of one
+    shuffle are averaged away.
     """
-    total = intensities(objective, _shuffled(scene, rng))
+    objective, scene = finished(fit)
+    site = np.arange(len(fit.sites)) if fit.movers is fit.sites else np.nonzero(fit.sites.slices)[0]
+    total = intensities(objective, _shuffled(scene, site, rng))
     for _ in range(shuffles - 1):
-        total += intensities(objective, _shuffled(scene, rng))
+        total += intensities(objective, _shuffled(scene, site, rng))
     return total / shuffles
 
 
@@ -70,9 +71,8 @@ def measured(evaluator: Evaluator) -> Iterator[Array]:
     return (evaluator.patterns[n] for n in range(len(evaluator.patterns)))
 
 
-def _shuffled(scene: AtomicScene, rng: np.random.Generator) -> AtomicScene:
+def _shuffled(scene: AtomicScene, site: np.ndarray, rng: np.random.Generator) -> AtomicScene:
     positions = scene.atoms.positions
-    states, columns = positions.shape[:2]
-    order = rng.permuted(np.tile(np.arange(states)[:, None], columns), axis=0)
+    order = rng.permuted(np.tile(np.arange(len(positions))[:, None], site.max() + 1), axis=0)[:, site]
     mixed = np.take_along_axis(positions, order[..., None], axis=0)
     return replace(scene, atoms=replace(scene.atoms, positions=mixed))

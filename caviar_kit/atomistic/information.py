@@ -71,6 +71,9 @@ class MeasuredScene:
         shape = np.shape(self.greens_tensor)
         if shape != (count, 2, count, 2):
             raise ValueError(f"greens_tensor must have shape ({count}, 2, {count}, 2), got {shape}")
+        own = np.einsum("iaia->ia", np.asarray(self.greens_tensor, float))
+        if not (own >= 0).all():
+            raise ValueError("greens_tensor must have variances of at least 0")
         if not np.any(self.measured):
             raise ValueError("measured must have pixels that are True, got none")
 
@@ -114,7 +117,8 @@ def correlation_information(
     reach_angstrom : float
         Correlations between sites farther apart are taken as known [Å].
     every : int
-        Use every n-th pattern only, and count it n times: faster, and good enough for a dense scan.
+        Use one pattern of every n, chosen at random, and count it n times: faster, and good enough for a
+        dense scan.
     prior_pm2 : float
         Standard deviation of the prior on an element of G [pm²]; (10 pm)² = 100 pm² is weak.
     epsilon : float
@@ -189,7 +193,7 @@ def fisher_matrix(
     floor = validation.number("epsilon", epsilon, minimum=0, open_minimum=True)
     threads = default_threads() if threads is None else validation.integer("threads", threads)
     tangents = scene.tangents(np.dtype(dtype))
-    positions = np.arange(len(scene.model.positions))[(every - 1) // 2 :: every]
+    positions = _one_of(len(scene.model.positions), every)
     light = np.array([tangents.light(position) for position in positions])
     if not light.max() > 0:
         raise ValueError("sites must be lit by the scan, got none that changes a pattern: check positions")
@@ -204,6 +208,13 @@ def fisher_matrix(
         )
         matrix = np.sum(list(parts), axis=0)
     return matrix * (len(scene.model.positions) / len(positions)), pairs, lit
+
+
+def _one_of(count: int, every: int) -> np.ndarray:
+    """One index of every run of ``every``, at random: a fixed stride may leave out columns of a scan."""
+    first = np.arange(0, count, every)
+    steps = np.random.default_rng(0).integers(np.minimum(every, count - first))
+    return np.asarray(first + steps)
 
 
 class _Sums:

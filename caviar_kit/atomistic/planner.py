@@ -187,7 +187,7 @@ def planned_scene(
         whole = _checked(tensor)
         if len(whole) != len(found):
             raise ValueError(f"greens_tensor must be of the {len(found)} columns, got {whole.shape}")
-    # images of a column across the periodic cell are different columns in reality: only near ones share G
+    # images of a column across the periodic cell share its tensor; they are far beyond the reach
     near = whole[column][:, :, column]
     atoms = Atoms(
         sites.positions[None], occupancies, np.ones(len(sites.species)), _widths(snapshots, found, sites)

@@ -17,6 +17,7 @@ from caviar_kit.atomistic.result import AtomisticResult
 from caviar_kit.atomistic.scattering import phase_form_factors
 from caviar_kit.atomistic.settings import AtomisticSettings
 from caviar_kit.atomistic.sites import Sites
+from caviar_kit.multislice.model import MultisliceModel
 from caviar_kit.progress import run_to_the_end
 from caviar_kit.vibrations.phase import projected_phase
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from caviar_kit.ptychography import MixedObjectMultislicePtychography
 
 __all__ = ["AtomisticFit", "refine_atomistic"]
+
+_MARGIN_ANGSTROM = 1.0  # outside the object, which is periodic
 
 
 def refine_atomistic(
@@ -59,9 +62,9 @@ def refine_atomistic(
     slices : bool (sites, slices), optional
         Slices in which a site may have atoms; all by default.
     occupancies : (sites, slices), optional
-        Atoms of each site in each slice, where the structure is known: they are kept, and a factor on the
-        potential of each element is refined in their place. By default they are unknown, and the first
-        guess comes from the mean phase of the reconstruction.
+        Atoms of each site in each slice, instead of ``slices``, where the structure is known: they are kept,
+        and a factor on the potential of each element is refined in their place. By default they are
+        unknown, and the first guess comes from the mean phase of the reconstruction.
     rigid : bool
         True moves a site as a whole, False its atoms in every slice on their own.
     loss : {"amplitude", "poisson"}
@@ -123,6 +126,10 @@ class AtomisticFit:
         loss: str = "amplitude",
         **settings: Any,
     ) -> None:
+        if not hasattr(ptychography, "_require_preprocess"):
+            raise TypeError(
+                f"ptychography must be a MixedObjectMultislicePtychography, got {type(ptychography).__name__}"
+            )
         ptychography._require_preprocess()
         validation.choice("loss", loss, ("amplitude", "poisson"))
         if unknown := sorted(set(settings) - set(AtomisticSettings.__dataclass_fields__)):
@@ -131,11 +138,13 @@ class AtomisticFit:
         self.settings, self.loss_name = AtomisticSettings(**settings), loss
         self.evaluator = ptychography._evaluator(loss)
         count = self.evaluator.model.num_slices
-        numbers = _checked_occupancies(occupancies, len(np.asarray(positions)), count)
+        places = _checked_positions(positions, self.evaluator.model)
+        numbers = _checked_occupancies(occupancies, len(places), count)
+        if slices is not None and numbers is not None:
+            raise ValueError("slices must not be given beside occupancies, which say where atoms are")
         if slices is None:
-            places = validation.as_array("positions", positions, shape=(None, 2))
             slices = np.ones((len(places), count), bool) if numbers is None else numbers > 0
-        self.sites = Sites.of(positions, species, slices)
+        self.sites = Sites.of(places, species, slices)
         if self.sites.slices.shape[1] != count:
             raise ValueError(
                 f"slices must have shape ({len(self.sites)}, {count}), got {self.sites.slices.shape}"
@@ -218,6 +227,20 @@ class AtomisticFit:
         apart = np.full((len(positions), *self.sites.slices.shape[::-1], 2), np.nan)
         apart[:, level, site] = positions
         return apart
+
+
+def _checked_positions(positions: ArrayLike, model: MultisliceModel) -> np.ndarray:
+    places = validation.as_array("positions", positions, shape=(None, 2)).astype(float)
+    size = np.multiply(model.object_shape, model.sampling)
+    outside = ((places < -_MARGIN_ANGSTROM) | (places > size + _MARGIN_ANGSTROM)).any(axis=1)
+    if outside.any():
+        first = int(np.flatnonzero(outside)[0])
+        raise ValueError(
+            f"positions must be y, x in Å with pixel (0, 0) of object as the origin, within its "
+            f"{size[0]:.1f} × {size[1]:.1f} Å; {outside.sum()} are not, such as number {first} at "
+            f"{places[first].round(2).tolist()}"
+        )
+    return places
 
 
 def _checked_occupancies(occupancies: ArrayLike | None, sites: int, slices: int) -> np.ndarray | None:

@@ -102,5 +102,14 @@ def load_atomistic(path: str | os.PathLike[str]) -> AtomisticResult:
         If it is damaged or something else.
     """
     arrays: dict[str, Any] = read_npz(path, [f.name for f in fields(AtomisticResult)])
+    sites = len(arrays["symbols"]) if arrays["symbols"].ndim == 1 else -1
+    shapes = {name: arrays[name].shape for name in ("tracked", "occupancies", "in_field", "seconds")}
+    if (
+        shapes["tracked"][-2:] != (sites, 2)
+        or shapes["occupancies"][:1] != (sites,)
+        or shapes["in_field"] != (sites,)
+        or shapes["seconds"] != ()
+    ):
+        raise ValueError(f"{path} is no atomistic result: its arrays have shapes {shapes}")
     arrays |= {"loss_name": str(arrays["loss_name"]), "seconds": float(arrays["seconds"])}
     return AtomisticResult(**arrays)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,7 +73,11 @@ class AtomisticSettings:
         names = (self.refine,) if isinstance(self.refine, str) else tuple(self.refine)
         for name in names:
             validation.choice("refine", name, REFINABLE)
+        if {"probe", "aberrations"} <= set(names):
+            raise ValueError("refine takes either 'probe', all its pixels, or 'aberrations', got both")
         object.__setattr__(self, "refine", names)
+        if not isinstance(self.priors, Iterable):
+            raise TypeError(f"priors must be a sequence of priors, got {type(self.priors).__name__}")
         for prior in self.priors:
             if not hasattr(prior, "value_and_gradient"):
                 raise TypeError(f"priors must have value_and_gradient, got {prior!r}")

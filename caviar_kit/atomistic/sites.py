@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.spatial import KDTree
 
 from caviar_kit import validation
 
 __all__ = ["Sites"]
+
+_SAME_PLACE_ANGSTROM = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,9 +53,12 @@ class Sites:
         Raises
         ------
         TypeError, ValueError
-            If shapes disagree, numbers are not finite, a symbol is unknown, or a site has no slice.
+            If shapes disagree, numbers are not finite, a symbol is unknown, a site has no slice, or two of
+            one element are at the same place.
         """
         places = validation.as_array("positions", positions, shape=(None, 2)).astype(float)
+        if not isinstance(species, Iterable):
+            raise TypeError(f"species must be a chemical symbol, or one for each site, got {species!r}")
         symbols = [species] * len(places) if isinstance(species, str) else list(species)
         if len(symbols) != len(places):
             raise ValueError(
@@ -68,6 +74,7 @@ class Sites:
                 f"sites {np.flatnonzero(~allowed.any(axis=1))[:20].tolist()} have atoms in no slice"
             )
         names, kinds = np.unique(symbols, return_inverse=True)
+        _check_apart(places, kinds, allowed)
         return cls(places, tuple(str(n) for n in names), kinds, allowed)
 
     def __len__(self) -> int:
@@ -84,6 +91,16 @@ class Sites:
         alone = np.zeros((len(site), self.slices.shape[1]), bool)
         alone[np.arange(len(site)), level] = True
         return Sites(self.positions[site], self.species, self.kinds[site], alone)
+
+
+def _check_apart(places: np.ndarray, kinds: np.ndarray, allowed: np.ndarray) -> None:
+    """Two atoms of one element at one place: patterns see their sum only."""
+    for one, other in KDTree(places).query_pairs(_SAME_PLACE_ANGSTROM):
+        if kinds[one] == kinds[other] and (allowed[one] & allowed[other]).any():
+            raise ValueError(
+                f"positions must be apart, got {one} and {other} of one element within "
+                f"{_SAME_PLACE_ANGSTROM} Å of each other in the same slice"
+            )
 
 
 def _check_symbol(symbol: object) -> None:

@@ -32,7 +32,7 @@ class Suspect:
         Aberration as C10, C12a ...; "tilt y", "tilt x", "thickness", or "pixel", the size of the
         object's pixel.
     gain : float
-        Fall of the misfit per pattern, to second order; a lower bound of what a fit would gain.
+        Fall of the misfit per pattern, to second order.
     change : float
         Where the misfit is least: phase at the rim of the aperture [rad], slope [rad], or logarithm of a
         factor.

@@ -14,9 +14,10 @@ from caviar_kit.atomistic.suspects import Suspect
 __all__ = ["Evidence", "verdict"]
 
 _SIGNIFICANT = 5.0  # standard deviations
-_SEEN_AGAIN = 3.0  # standard deviations, in counts held out
+_SEEN_AGAIN = 5.0  # standard deviations, in counts held out; independent columns reach 4
+_LEAST_SHARE = 0.5  # of what correlations change, in counts held out
 _MOST_GAIN = 0.1  # of the signal, by refinement of one quantity of the instrument
-_MOST_EXCESS = 25.0  # times the signal
+_MOST_EXCESS = 10.0  # times the signal
 _MOST_OFFSET = 0.3  # of the self terms
 
 
@@ -30,7 +31,7 @@ class Evidence:
     signal: float
     signal_noise: float
     held_out: HeldOutSignal | None
-    overfit: float
+    counted: bool
     suspects: tuple[Suspect, ...]
     gain_noise: float
     offset: float
@@ -42,12 +43,14 @@ def verdict(evidence: Evidence) -> tuple[bool, str]:
     if signal <= max(0.0, _SIGNIFICANT * evidence.signal_noise):
         return False, "the patterns fit as well without correlations"
     if evidence.held_out is not None:
-        if evidence.held_out.signal <= _SEEN_AGAIN * evidence.held_out.noise:
-            return False, "counts held out fit as well without correlations: they may be noise"
-    elif signal < evidence.overfit:
-        return False, (
-            "so many displacements can make as much of counting noise: give held_out=held_out_signal(...)"
-        )
+        seen = evidence.held_out
+        if seen.significance < _SEEN_AGAIN or seen.share < _LEAST_SHARE:
+            return False, (
+                f"counts held out confirm {seen.share:.2f} ± {seen.share_deviation:.2f} of what correlations "
+                f"change: most may be noise"
+            )
+    elif evidence.counted:
+        return False, "states follow counting noise, too: give held_out=held_out_signal(...)"
     first = evidence.suspects[0]
     if first.gain > max(_MOST_GAIN * signal, _SIGNIFICANT**2 * evidence.gain_noise):
         return False, (

@@ -122,6 +122,21 @@ def test_a_gain_is_kept_when_the_quantity_is_changed(patterns, motion):
     assert found.change == pytest.approx(-np.log(1.005), rel=0.05)
 
 
+def test_slices_of_a_column_are_not_correlations(motion):
+    """Independent columns that move as a whole: with an atom per slice, too, nothing is left to explain."""
+    rng = np.random.default_rng(8)
+    alone = np.concatenate([motion] * 8)
+    for column in range(alone.shape[1]):
+        alone[:, column] = alone[rng.permutation(len(alone)), column]
+    fit = assumed_fit(num_states=len(alone), rigid=False)
+    both = np.repeat(alone, 2, axis=1)  # site by site, slice by slice
+    found = criticise(finished(fit, patterns_of(assumed_fit(num_states=len(alone)), alone), both), shuffles=8)
+    together = criticise(
+        finished(assumed_fit(num_states=STATES), patterns_of(assumed_fit(), motion), motion), shuffles=8
+    )
+    assert abs(found.signal) < 0.1 * together.signal
+
+
 def test_a_common_motion_is_refused(patterns):
     u = shared_motion()
     fit = assumed_fit()
@@ -136,7 +151,7 @@ def test_the_table_says_what_was_found(right):
     assert text.splitlines()[-1].startswith("supported: ")
 
 
-EVIDENCE = Evidence(1e-5, 0.0, 0.0, 2e-6, 0.0, None, 0.0, (Suspect("C10", 1e-9, 0.1),), 0.0, 0.1)
+EVIDENCE = Evidence(1e-5, 0.0, 0.0, 2e-6, 0.0, None, False, (Suspect("C10", 1e-9, 0.1),), 0.0, 0.1)
 
 
 @pytest.mark.parametrize(
@@ -149,9 +164,10 @@ EVIDENCE = Evidence(1e-5, 0.0, 0.0, 2e-6, 0.0, None, 0.0, (Suspect("C10", 1e-9, 
         ({"loss": 1e-3, "expected_noise_loss": 1e-3 - 1e-5, "noise_deviation": 1e-6}, None),
         ({"signal": -1e-8}, "without correlations"),
         ({"signal_noise": 1e-6}, "without correlations"),
-        ({"overfit": 1e-5}, "held_out"),
-        ({"overfit": 1e-5, "held_out": HeldOutSignal(1e-6, 1e-7, None)}, None),
-        ({"held_out": HeldOutSignal(1e-6, 1e-6, None)}, "noise"),
+        ({"counted": True}, "held_out"),
+        ({"counted": True, "held_out": HeldOutSignal(0.8, 0.1, None)}, None),
+        ({"held_out": HeldOutSignal(0.8, 0.2, None)}, "noise"),
+        ({"held_out": HeldOutSignal(0.3, 0.01, None)}, "noise"),
         ({"offset": 0.5}, "distant columns"),
     ],
 )

@@ -33,7 +33,6 @@ def criticism(misfit):
         signal=4e-6,
         signal_noise=1e-8,
         held_out=None,
-        overfit=0.0,
         misfit=misfit,
         residual=rng.normal(size=(8, 10)),
         scan=SCAN,
