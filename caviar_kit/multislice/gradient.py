@@ -67,7 +67,12 @@ class Evaluator:
     Notes
     -----
     The loss is the mean over the positions asked for of the sum over detector pixels.
+
+    ``between_batches``, if set, is called before each batch of positions, from whichever thread
+    computes it. While it waits, the pass waits; what it raises ends the pass.
     """
+
+    between_batches: Callable[[], None] | None = None
 
     def __init__(
         self,
@@ -195,6 +200,8 @@ class Evaluator:
         """Add up ``block``, in batches that the workspace holds."""
         indices = _batches(self.xp.asarray(block), workspace.batch)
         for positions, data in zip(indices, self._measured(block, indices), strict=True):
+            if self.between_batches is not None:
+                self.between_batches()
             intensity = waves.to_detector(workspace, positions)
             model = _patterns(waves, intensity, positions)
             residual = workspace.residual[: len(positions)] if sums.differentiates else None
