@@ -171,8 +171,7 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
             )
         if isinstance(evaluator, multislice.DistributedEvaluator):
             steps = releasing(steps, evaluator)
-        before = ([], []) if reset else (list(self.error_iterations), list(self.held_out_iterations))
-        return self._iterate(steps, reset, *before)
+        return self._iterate(steps, reset, fit)
 
     def reconstruct(
         self,
@@ -219,9 +218,10 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
             Share the scan positions among the workers of this Dask cluster, one shard each, and each on
             its ``device``; see docs/many_devices.md.
         **settings
-            Further fields of :class:`caviar_kit.multislice.FitSettings`: ``object_type``, ``optimizer``
-            ("lbfgs" or "adam"), ``refine``, ... With "gd" the parent's ``step_size``, ``max_batch_size``,
-            ``normalization_min``, ``q_lowpass``, ``fix_positions``, ... and ``refine=("probe",)``.
+            Fields of :class:`caviar_kit.multislice.FitSettings`: ``object_type``, ``optimizer``
+            ("lbfgs" or "adam"), ``refine``, ...; and ``num_object_states``, if other than before. With "gd"
+            the parent's ``step_size``, ``max_batch_size``, ``normalization_min``, ``q_lowpass``,
+            ``fix_positions``, ... and ``refine=("probe",)``.
 
         Returns
         -------

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -34,6 +36,8 @@ class Job:
         Called with each step, in the worker.
     on_end : callable, optional
         Called with the last state, "done", "stopped" or "failed", in the worker.
+    clock : callable
+        Seconds from any moment.
 
     Attributes
     ----------
@@ -57,6 +61,7 @@ class Job:
         *,
         on_step: Callable[[Any], None] | None = None,
         on_end: Callable[[str], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         for name, value in (("start", start), ("on_step", on_step), ("on_end", on_end)):
             if not callable(value) and (value is not None or name == "start"):
@@ -65,6 +70,7 @@ class Job:
         self._lock = threading.Lock()
         self._may_go_on = threading.Event()  # cleared while paused
         self._state = "ready"
+        self._clock, self._spent, self._since = clock, 0.0, math.nan
         self._thread: threading.Thread | None = None
         self.error: BaseException | None = None
 
@@ -78,6 +84,12 @@ class Job:
         """Whether a run is on: "running", "paused" or "stopping"."""
         return self._state in _ACTIVE
 
+    @property
+    def seconds(self) -> float:
+        """How long the present or last run has been at work; pauses do not count."""
+        with self._lock:
+            return self._worked()
+
     def run(self) -> None:
         """Start, from the beginning; nothing if a run is on."""
         with self._lock:
@@ -89,6 +101,7 @@ class Job:
             self._may_go_on.set()
             thread.start()
             self._thread, self._state, self.error = thread, "running", None
+            self._spent, self._since = 0.0, self._clock()
 
     def pause(self) -> None:
         """Hold the worker at its next `check` or step."""
@@ -96,12 +109,13 @@ class Job:
             if self._state == "running":
                 self._state = "paused"
                 self._may_go_on.clear()
+                self._spent, self._since = self._worked(), math.nan
 
     def resume(self) -> None:
         """Let a paused worker go on."""
         with self._lock:
             if self._state == "paused":
-                self._state = "running"
+                self._state, self._since = "running", self._clock()
                 self._may_go_on.set()
 
     def stop(self) -> None:
@@ -141,6 +155,9 @@ class Job:
         if self._state == "stopping":
             raise JobStopped
 
+    def _worked(self) -> float:
+        return self._spent + (0.0 if math.isnan(self._since) else self._clock() - self._since)
+
     # The worker ----------------------------------------------------------------------------
 
     def _work(self, before: threading.Thread | None) -> None:
@@ -166,6 +183,7 @@ class Job:
         with self._lock:
             if self._thread is threading.current_thread():  # else a callback has begun another run
                 self._state, self.error = end, error
+                self._spent, self._since = self._worked(), math.nan
 
     def _consume(self) -> None:
         self.check()

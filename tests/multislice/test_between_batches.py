@@ -11,7 +11,7 @@ from tests.multislice.problems import MODES, aperture, evaluator, model, objects
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("method", ["loss", "loss_and_gradient"])
 def test_a_pass_ends_at_the_batch_at_which_the_hook_raises(method, threads):
-    positions = np.random.default_rng(0).uniform(6, 11, (400, 2))
+    positions = np.random.default_rng(0).uniform(7, 10.5, (400, 2))
     engine = evaluator(model(positions=positions), threads=threads)
     arguments = objects(engine.model), aperture(engine.model.window, MODES)
     undisturbed = getattr(engine, method)(*arguments)

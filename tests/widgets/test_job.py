@@ -88,6 +88,26 @@ def test_pause_holds_and_resume_goes_on(steps):
     assert ended(job) == "stopped" and seen[:7] == [*range(7)]
 
 
+def test_pauses_do_not_count_as_work(steps):
+    now = [100.0]
+    job = Job(steps, clock=lambda: now[0])
+    assert job.seconds == 0
+    job.run()
+    steps.let()
+    now[0] += 3
+    assert job.seconds == 3
+    job.pause()
+    now[0] += 50
+    assert job.seconds == 3
+    job.resume()
+    now[0] += 2
+    job.stop()
+    steps.tickets.release()
+    assert ended(job) == "stopped" and job.seconds == 5
+    now[0] += 9
+    assert job.seconds == 5
+
+
 @pytest.mark.parametrize("paused", [False, True])
 def test_stop_closes_the_generator_also_when_paused(steps, paused):
     job = Job(steps)
@@ -230,7 +250,9 @@ def test_check_stops_within_a_step():
     assert ended(job) == "stopped"
 
 
-@pytest.mark.parametrize("wrong", [{"start": 3}, {"start": iter, "on_step": 1}, {"start": iter, "on_end": ""}])
+@pytest.mark.parametrize(
+    "wrong", [{"start": 3}, {"start": iter, "on_step": 1}, {"start": iter, "on_end": ""}]
+)
 def test_refuses_what_cannot_be_called(wrong):
     with pytest.raises(TypeError, match="must be callable"):
         Job(**wrong)
