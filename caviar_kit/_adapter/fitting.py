@@ -71,6 +71,18 @@ class Fitting(Parent):
         """States of the object in the next fit: the constructor's, or those of the last fit."""
         return self._num_object_states
 
+    @property
+    def object_shape(self) -> tuple[int, int]:
+        """Pixels (y, x) of the object; after preprocess.
+
+        Raises
+        ------
+        ValueError
+            If preprocess was not run.
+        """
+        self._require_preprocess()
+        return self._model.object_shape
+
     def _take_states(self, count: int) -> None:
         self._num_object_states = count
         self._constructor_arguments = {**self._constructor_arguments, "num_object_states": count}  # as saved
