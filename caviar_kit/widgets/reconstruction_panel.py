@@ -33,13 +33,8 @@ _NO_PRESET = "(choose)"
 class ReconstructionPanel(ipw.VBox):
     """Panel that runs a reconstruction.
 
-    All that its buttons do, a script can do, too:
-
-    >>> panel = ck.widgets.ReconstructionPanel(ptycho)
-    >>> panel.set(max_iter=50, refine=("probe",))
-    >>> panel.run()
-    >>> panel.wait()
-    >>> panel.figure()
+    All that its buttons do, a script can do, too: ``panel.set(max_iter=50, refine=("probe",))``,
+    ``panel.run()``, ``panel.wait()``, ``panel.figure()``.
 
     Parameters
     ----------
@@ -177,13 +172,7 @@ class ReconstructionPanel(ipw.VBox):
         self._show_result()
 
     def figure(self) -> Figure:
-        """The picture: phase, probe, loss, difference of the states.
-
-        Raises
-        ------
-        ValueError
-            If there is nothing to draw yet.
-        """
+        """The picture: phase, probe, loss, difference of the states; a ValueError before the first."""
         return self.view.figure()
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:

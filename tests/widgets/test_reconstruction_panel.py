@@ -62,15 +62,7 @@ def held(panel, monkeypatch):
 
 
 def test_has_the_buttons_and_a_control_for_each_setting(panel):
-    assert set(panel.buttons) == {
-        "Run",
-        "Pause",
-        "Resume",
-        "Stop",
-        "Estimate time",
-        "Save session",
-        "Load session",
-    }
+    assert set(panel.buttons) == AT_REST | {"Pause", "Resume", "Stop"}
     controls = {**panel.controls, "preset": panel.preset, "path": panel.path, "shown": panel.view.shown}
     for control in (*controls.values(), *panel.buttons.values()):
         assert control.description and control.tooltip
@@ -146,12 +138,12 @@ def test_sessions_wait_for_the_end(held, tmp_path):
         panel.load_session(tmp_path / "a.json")
 
 
-def test_stop_before_the_first_iteration_says_so(panel, ptycho):
+def test_stop_before_the_first_iteration_says_so(panel, ptycho, monkeypatch):
+    monkeypatch.setattr(panel._needs, "time", lambda settings, check: (panel.stop(), check()))
     panel.run()
-    panel.stop()
-    assert panel.wait(PATIENCE)
-    if panel.job.state == "stopped" and not ptycho.error_iterations:
-        assert "before the first iteration" in text(panel)
+    assert panel.wait(PATIENCE) and panel.job.state == "stopped"
+    assert "before the first iteration" in text(panel) and not ptycho.error_iterations
+    assert enabled(panel) == AT_REST
 
 
 def test_what_was_not_preprocessed_is_said_in_a_sentence(panel, ptycho):
