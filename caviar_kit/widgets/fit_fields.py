@@ -20,7 +20,14 @@ from caviar_kit.multislice.settings import REFINABLE
 
 __all__ = ["FIELDS", "GROUPS", "Field", "arguments", "checked", "defaults", "values_of"]
 
-GROUPS = ("Iterations", "Method", "Unknowns", "Thermal start", "Constraints", "Held-out patterns")
+GROUPS = {  # title: what it is about
+    "Iterations": "First one state is fitted, then, from its warped copies, all of them.",
+    "Method": "How well model and patterns agree, and how the fit goes downhill.",
+    "Unknowns": "What is fitted besides the object.",
+    "Thermal start": "How the copies of the one state are warped before they go their own ways.",
+    "Constraints": "What is known of the object beforehand; 0 turns a constraint off.",
+    "Held-out patterns": "Patterns that the fit does not see tell when it begins to explain noise; 0: none.",
+}
 _CONSTRAINTS = (
     *("positivity", "total_variation", "state_variance", "state_variance_cutoff"),
     *("low_pass", "identical_slices"),
@@ -42,7 +49,7 @@ class Field:
 
 def _field(name: str, group: int, label: str, tooltip: str, default: Any = None, **more: Any) -> Field:
     value = getattr(FitSettings(), name) if default is None else default
-    return Field(name, GROUPS[group], value, label, tooltip, **more)
+    return Field(name, list(GROUPS)[group], value, label, tooltip, **more)
 
 
 FIELDS = (
@@ -84,7 +91,13 @@ FIELDS = (
     _field("positivity", 4, "positivity", "Weight of negative phases; begin with 1e-2.", 0.0),
     _field("total_variation", 4, "total variation", "Weight of the mean slope; begin with 1e-5.", 0.0),
     _field("state_variance", 4, "state variance", "Weight of fine differences; begin with 1e-3.", 0.0),
-    _field("state_variance_cutoff", 4, "… above (1/Å)", "Spatial frequency where they begin.", 1.5),
+    _field(
+        "state_variance_cutoff",
+        4,
+        "fine: above (1/Å)",
+        "Spatial frequency where fine differences begin.",
+        1.5,
+    ),
     _field("low_pass", 4, "low pass (1/Å)", "Highest spatial frequency of the object; 0: none.", 0.0),
     _field("identical_slices", 4, "identical slices", "All slices of a state are equal.", False),
     _field("held_out_fraction", 5, "held out", "Fraction of patterns that the fit does not see."),

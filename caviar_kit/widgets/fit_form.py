@@ -29,7 +29,13 @@ class FitForm(ipw.Tab):
         self.controls: dict[str, Any] = {field.name: _control(field) for field in FIELDS}
         wrapped = ipw.Layout(display="flex", flex_flow="row wrap", align_items="flex-start")
         groups = [[self.controls[field.name] for field in FIELDS if field.group == name] for name in GROUPS]
-        super().__init__([ipw.Box(group, layout=wrapped) for group in groups], titles=GROUPS)
+        super().__init__(
+            [
+                ipw.VBox([ipw.Label(about), ipw.Box(group, layout=wrapped)])
+                for about, group in zip(GROUPS.values(), groups, strict=True)
+            ],
+            titles=list(GROUPS),
+        )
         self._observers: list[Callable[[], None]] = []
         self._quiet = False
         for control in self.controls.values():

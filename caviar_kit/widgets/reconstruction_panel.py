@@ -28,6 +28,7 @@ from caviar_kit.widgets.session import read_session, write_session
 __all__ = ["ReconstructionPanel"]
 
 _NO_PRESET = "(choose)"
+_EVERY_SECONDS = 0.5  # the line of progress changes
 
 
 class ReconstructionPanel(ipw.VBox):
@@ -76,7 +77,7 @@ class ReconstructionPanel(ipw.VBox):
         self._needs = FitNeeds(ptychography)
         self._pending: dict[str, Any] = {}
         self._estimate = TimeEstimate(())
-        self._began, self._stepped, self._last = 0.0, False, ""
+        self._began, self._next_text, self._stepped, self._last = 0.0, 0.0, False, ""
         self.job = Job(self._start, on_step=self._step, on_end=self._end)
         self.view = LiveView(None if ground_truth is None else ground_truth.positions)
         self._make_controls()
@@ -127,7 +128,10 @@ class ReconstructionPanel(ipw.VBox):
         self._buttons.refresh()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until the fit is over, ``timeout`` seconds at most; returns whether it is."""
+        """Wait until the fit is over, ``timeout`` seconds at most; returns whether it is.
+
+        While a cell waits, the kernel may keep clicks on buttons until it ends.
+        """
         return self.job.wait(timeout)
 
     def estimate(self) -> TimeEstimate:
@@ -196,7 +200,7 @@ class ReconstructionPanel(ipw.VBox):
         self.preset.observe(self._apply_preset, names="value")
         self.path = ipw.Text(
             value="session.json",
-            description="session",
+            description="session file",
             tooltip="Settings go to this file, the reconstruction to one of the same name ending in .h5",
             layout=ipw.Layout(width="28em"),
         )
@@ -254,7 +258,7 @@ class ReconstructionPanel(ipw.VBox):
         self._show_needs()
         self._buttons.refresh(f"about {duration(self._estimate.seconds)} to go")
         self.view.clear(keep_curves=not settings["reset"])
-        self._began = self.job.seconds
+        self._began, self._next_text = self.job.seconds, 0.0
         chosen = self._needs.arguments(settings)
         return self.ptychography.iterate(between_batches=self.job.check, **chosen)
 
@@ -264,10 +268,12 @@ class ReconstructionPanel(ipw.VBox):
         if snapshot.held_out_loss is not None:
             text += f", held out {snapshot.held_out_loss:.3g}"
         self._stepped, self._last = True, text
-        if self.view.due:
-            left = self._estimate.left(done, self.job.seconds - self._began)
+        spent = self.job.seconds - self._began
+        if spent >= self._next_text:
+            self._next_text = spent + _EVERY_SECONDS
             self._buttons.bar.value = done / total
-            self._buttons.refresh(f"{text}, about {duration(left)} left")
+            self._buttons.refresh(f"{text}, about {duration(self._estimate.left(done, spent))} left")
+        if self.view.due:
             self.view.show(self.ptychography, snapshot.object, snapshot.probe)
 
     def _end(self, state: str) -> None:

@@ -100,6 +100,7 @@ def test_penalties_and_other_settings_reach_the_fit(panel, ptycho, monkeypatch):
     kinds = [type(constraint).__name__ for constraint in given["constraints"]]
     assert kinds == ["LowPass", "IdenticalSlices", "Positivity", "TotalVariation", "StateVariance"]
     assert given["constraints"][0].shape == ptycho.object.shape[-2:]
+    assert given["between_batches"] == panel.job.check  # pauses and stops within an iteration
     assert (given["optimizer"], given["batch_size"], given["loss"]) == ("adam", 7, "poisson")
     assert not np.isnan(ptycho.held_out_iterations).any() and "held out" in text(panel)
     assert any("held-out" in t.get_text() for t in panel.figure().axes[2].get_legend().get_texts())
@@ -247,6 +248,13 @@ def test_a_session_comes_back_in_another_panel(panel, tmp_path):
     other.set(reset=False, max_iter=2)
     other.run()
     assert other.wait(PATIENCE) and len(other.ptychography.error_iterations) == 7
+
+
+def test_a_reconstruction_from_a_file_is_shown_before_it_has_data(ptycho, tmp_path):
+    ptycho.reconstruct(**FIT, progress_bar=False).save(tmp_path / "fit.h5")
+    panel = ck.widgets.ReconstructionPanel(ck.read(tmp_path / "fit.h5"))
+    assert "iteration 5" in panel.view._picture.value
+    assert "run preprocess() first" in panel._needed.value
 
 
 def test_a_session_that_is_missing_is_said_in_a_sentence(panel, tmp_path):
