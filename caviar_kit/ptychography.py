@@ -149,8 +149,8 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
         Parameters
         ----------
         between_batches : callable, optional
-            Called without arguments before each batch of scan positions, from any thread. While it waits,
-            the fit waits. What it raises ends the fit within an iteration; the last whole one is kept.
+            Called without arguments before each batch of scan positions. While it waits, the fit waits.
+            What it raises ends the fit within an iteration; the last whole one is kept.
         max_iter, one_state_iter, loss, reset, checkpoint, checkpoint_every, client, **settings
             As for :meth:`reconstruct`.
         """

@@ -286,3 +286,21 @@ def test_shows_a_state_or_the_mean_and_the_true_columns(ptycho):
     first = ptycho.scan_positions_angstrom[0] - panel.view._view.origin
     np.testing.assert_allclose(rings[::-1], first + [1.0, 2.0])
     assert panel._repr_mimebundle_()["image/png"].startswith(b"\x89PNG")
+
+
+def test_wild_clicking_from_two_threads_leaves_the_buttons_right(panel, ptycho):
+    rng, names = np.random.default_rng(0), ("Run", "Pause", "Resume", "Stop")
+    orders = [rng.permutation(np.repeat(np.arange(4), 15)) for _ in range(2)]
+    threads = [
+        threading.Thread(target=lambda order=order: [panel.buttons[names[n]].click() for n in order])
+        for order in orders
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE)
+    panel.stop()
+    assert panel.wait(PATIENCE) and panel.job.error is None
+    assert enabled(panel) == AT_REST
+    panel.run()
+    assert panel.wait(PATIENCE) and len(ptycho.error_iterations) == 5 and "Done:" in text(panel)
