@@ -34,6 +34,7 @@ _EXPORTS = {
     "load_result": "caviar_kit.results",
     "measure": "caviar_kit.results",
     "column_profiles": "caviar_kit.vibrations.column_profiles",
+    "state_diversity": "caviar_kit.vibrations.diversity",
     "fit_depth_edge": "caviar_kit.vibrations.column_profiles",
     "rotate_axes": "caviar_kit.vibrations.correlations",
     "debye_waller": "caviar_kit.vibrations.debye_waller",
@@ -77,6 +78,7 @@ if TYPE_CHECKING:
     from caviar_kit.vibrations.debye_waller import debye_waller
     from caviar_kit.vibrations.depth_spectrum import depth_spectrum
     from caviar_kit.vibrations.dispersion import phonon_dispersion
+    from caviar_kit.vibrations.diversity import state_diversity
     from caviar_kit.vibrations.information_limit import information_limit
     from caviar_kit.vibrations.intervals import pair_intervals, shell_intervals, tensor_intervals
     from caviar_kit.vibrations.lattice import Lattice, fit_lattice
@@ -127,6 +129,7 @@ __all__ = [
     "shell_intervals",
     "similarity_intervals",
     "simulation",
+    "state_diversity",
     "state_halves",
     "subtract_offset",
     "tensor_intervals",

@@ -242,8 +242,9 @@ class SavedReconstruction(Stored):
     def _check_resumable(self, state: _State) -> None:
         me: Any = self
         slices = (me._num_slices, *map(int, me._object_shape))
+        states = 1 if len(state.object) == 1 else me._num_object_states  # one: left before the ensemble
         now = {
-            "object": ((me._num_object_states, *slices), state.object.shape),
+            "object": ((states, *slices), state.object.shape),
             "probe": (self._unit_probe.shape, state.unit_probe.shape),
             "scan positions": (me._positions_px_initial.shape, state.initial_positions_px.shape),
         }

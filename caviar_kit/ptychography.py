@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -138,18 +138,29 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
         checkpoint: str | os.PathLike[str] | None = None,
         checkpoint_every: float = 60.0,
         client: Any = None,
+        between_batches: Callable[[], None] | None = None,
         **settings: Any,
     ) -> Iterator[multislice.Snapshot]:
         """Reconstruct as a generator: one :class:`caviar_kit.multislice.Snapshot` per iteration.
 
         Stop asking whenever you like: ``object``, ``probe``, ``instrument``, ``error_iterations`` and
         ``held_out_iterations`` (NaN where nothing is held out) then hold the last iteration.
-        Parameters as for :meth:`reconstruct`.
+
+        Parameters
+        ----------
+        between_batches : callable, optional
+            Called without arguments before each batch of scan positions. While it waits, the fit waits.
+            What it raises ends the fit within an iteration; the last whole one is kept.
+        max_iter, one_state_iter, loss, reset, checkpoint, checkpoint_every, client, **settings
+            As for :meth:`reconstruct`.
         """
+        if between_batches is not None and not callable(between_batches):
+            raise TypeError(f"between_batches must be callable or None, got {between_batches!r}")
         self._require_preprocess()
         fit, start = self._fit_settings(max_iter, one_state_iter, reset, settings)
         self._require_memory(fit, checkpoint is not None, client)
         evaluator = self._evaluator(loss, self._nominal_model() if reset else None, client)
+        evaluator.between_batches = between_batches
         probe = self._starting_probe(reset)
         start_of_fit = {"initial_object": start, "instrument": None if reset else self._instrument}
         if checkpoint is None:
@@ -160,8 +171,7 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
             )
         if isinstance(evaluator, multislice.DistributedEvaluator):
             steps = releasing(steps, evaluator)
-        before = ([], []) if reset else (list(self.error_iterations), list(self.held_out_iterations))
-        return self._iterate(steps, reset, *before)
+        return self._iterate(steps, reset, fit)
 
     def reconstruct(
         self,
@@ -208,9 +218,10 @@ class MixedObjectMultislicePtychography(Py4DSTEMAdapter):
             Share the scan positions among the workers of this Dask cluster, one shard each, and each on
             its ``device``; see docs/many_devices.md.
         **settings
-            Further fields of :class:`caviar_kit.multislice.FitSettings`: ``object_type``, ``optimizer``
-            ("lbfgs" or "adam"), ``refine``, ... With "gd" the parent's ``step_size``, ``max_batch_size``,
-            ``normalization_min``, ``q_lowpass``, ``fix_positions``, ... and ``refine=("probe",)``.
+            Fields of :class:`caviar_kit.multislice.FitSettings`: ``object_type``, ``optimizer``
+            ("lbfgs" or "adam"), ``refine``, ...; and ``num_object_states``, if other than before. With "gd"
+            the parent's ``step_size``, ``max_batch_size``, ``normalization_min``, ``q_lowpass``,
+            ``fix_positions``, ... and ``refine=("probe",)``.
 
         Returns
         -------

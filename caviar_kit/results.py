@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from caviar_kit.field import scanned_window
 from caviar_kit.npz import read_npz, write_npz
 from caviar_kit.vibrations.atoms import find_atoms, track_atoms
 from caviar_kit.vibrations.correlations import displacements, greens_tensor
@@ -155,9 +156,9 @@ def measure(
     """
     sampling = np.array(ptychography.sampling)
     scanned = ptychography.scan_positions_angstrom
-    first = np.floor((scanned.min(axis=0) - _MARGIN_ANGSTROM) / sampling).astype(int)
-    last = np.ceil((scanned.max(axis=0) + _MARGIN_ANGSTROM) / sampling).astype(int) + 1
-    phases = projected_phase(ptychography.object[..., first[0] : last[0], first[1] : last[1]])
+    window = scanned_window(scanned, sampling, margin_angstrom=_MARGIN_ANGSTROM)
+    first = np.array([part.start for part in window])
+    phases = projected_phase(ptychography.object[(..., *window)])
     known = example.ground_truth.positions + scanned[0] - first * sampling
     found = find_atoms(phases.mean(axis=0), tuple(sampling))
     found_index, known_index = match_atoms(found, known)

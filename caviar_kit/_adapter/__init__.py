@@ -14,12 +14,13 @@ from caviar_kit._adapter.gradient_descent import GradientDescent
 from caviar_kit._adapter.preparation import Preparation
 from caviar_kit._adapter.refined import Refined
 from caviar_kit._adapter.refusals import Refusals
+from caviar_kit._adapter.timing import Timing
 from caviar_kit._adapter.views import PARENT_VIEW, Views
 
 __all__ = ["PARENT_VIEW", "Py4DSTEMAdapter"]
 
 
 class Py4DSTEMAdapter(
-    FromArrays, Refusals, Views, GradientDescent, Fitting, Refined, Preparation, Corrections
+    FromArrays, Refusals, Views, GradientDescent, Timing, Fitting, Refined, Preparation, Corrections
 ):
     """py4DSTEM's multislice class, generalised to several states of the object."""

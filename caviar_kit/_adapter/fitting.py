@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from caviar_kit import multislice
+from caviar_kit import multislice, validation
 from caviar_kit._adapter.parent import Parent
 from caviar_kit.available_memory import require_memory
 from caviar_kit.backend import default_threads, resolve_device
@@ -24,6 +24,7 @@ class Fitting(Parent):
     """Settings, start, memory and results of a fit."""
 
     _num_object_states: int
+    _constructor_arguments: dict[str, Any]
     _seed: int
     _fitted_object_type: str
     _engine_device: str
@@ -41,6 +42,11 @@ class Fitting(Parent):
     def _fit_settings(
         self, max_iter: int, one_state_iter: int, reset: bool, settings: dict[str, Any]
     ) -> tuple[multislice.FitSettings, Any]:
+        settings = dict(settings)
+        states = settings.pop("num_object_states", None)
+        states = (
+            self._num_object_states if states is None else validation.integer("num_object_states", states)
+        )
         allowed = set(multislice.FitSettings.__dataclass_fields__) - {
             "num_states",
             "max_iter",
@@ -53,12 +59,33 @@ class Fitting(Parent):
         if start is not None:
             defaults["refine_after"] = 0  # there is something to see
         fit = multislice.FitSettings(
-            num_states=self._num_object_states,
+            num_states=states,
             max_iter=max_iter,
             one_state_iter=one_state_iter if reset else 0,
             **{**defaults, **settings, **({} if reset else {"stochastic_iter": 0})},
         )
         return fit, start
+
+    @property
+    def num_object_states(self) -> int:
+        """States of the object in the next fit: the constructor's, or those of the last fit."""
+        return self._num_object_states
+
+    @property
+    def object_shape(self) -> tuple[int, int]:
+        """Pixels (y, x) of the object; after preprocess.
+
+        Raises
+        ------
+        ValueError
+            If preprocess was not run.
+        """
+        self._require_preprocess()
+        return self._model.object_shape
+
+    def _take_states(self, count: int) -> None:
+        self._num_object_states = count
+        self._constructor_arguments = {**self._constructor_arguments, "num_object_states": count}  # as saved
 
     def _starting_probe(self, reset: bool) -> np.ndarray:
         return unit_probe(self._probe_initial) if reset else self._unit_probe
@@ -75,7 +102,7 @@ class Fitting(Parent):
         client : distributed.Client, optional
             To a Dask cluster whose workers are to share the patterns; what they take is not counted.
         **settings
-            ``max_iter``, ``one_state_iter`` and further fields of
+            ``max_iter``, ``one_state_iter``, ``num_object_states`` and further fields of
             :class:`caviar_kit.multislice.FitSettings`, as for :meth:`reconstruct`.
 
         Returns
@@ -119,18 +146,22 @@ class Fitting(Parent):
         require_memory(self._estimate(fit, checkpoint, client), resolve_device(self._engine_device), fit)
 
     def _iterate(
-        self, steps: Iterator[multislice.Snapshot], reset: bool, losses: list[float], held_out: list[float]
+        self, steps: Iterator[multislice.Snapshot], reset: bool, fit: multislice.FitSettings
     ) -> Iterator[multislice.Snapshot]:
         """Pass the snapshots on; the last one complete becomes the result, however the fit ends.
 
         With the first one the earlier result is given up: a fit that never gets there leaves it whole.
         """
-        snapshot = None
+        snapshot, losses, held_out = None, [], []
+        if not reset:
+            losses, held_out = list(self.error_iterations), list(self.held_out_iterations)
         try:
             with closing(steps):  # type: ignore[type-var]
                 for count, snapshot in enumerate(steps):
-                    if reset and count == 0:
-                        self._forget_instrument()
+                    if count == 0:
+                        self._take_states(fit.num_states)
+                        if reset:
+                            self._forget_instrument()
                     self.error_iterations = [*losses, *snapshot.losses]
                     self.held_out_iterations = [*held_out, *map(_or_nan, snapshot.held_out_losses)]
                     yield snapshot

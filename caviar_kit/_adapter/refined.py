@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import fields, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from caviar_kit import multislice
 from caviar_kit._adapter.handover import Handover
 from caviar_kit._saved import SavedReconstruction
 from caviar_kit.backend import to_numpy
+from caviar_kit.reading import read
 
 __all__ = ["Refined"]
 
@@ -20,6 +22,7 @@ class Refined(SavedReconstruction, Handover):
     """The refined instrument: kept, shown, saved, and where the next fit begins."""
 
     _instrument: multislice.Instrument | None = None
+    _num_object_states: int
     _model: multislice.MultisliceModel
     held_out_iterations: list[float]
 
@@ -64,6 +67,45 @@ class Refined(SavedReconstruction, Handover):
             self._instrument = replace(self._instrument, positions=self._model.positions)
         missing = len(self.error_iterations) - len(self.held_out_iterations)
         self.held_out_iterations += [math.nan] * missing
+
+    def restore(self, path: str | os.PathLike[str]) -> Self:
+        """Go back to a reconstruction of these data that was saved.
+
+        Parameters
+        ----------
+        path : path
+            A file that :meth:`save` wrote.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        TypeError, ValueError
+            If it is damaged or holds something else, preprocess was not run, or object, probe, pixels or scan
+            are others here. Nothing is changed then.
+        """
+        if not getattr(self, "_preprocessed", False):
+            raise ValueError("run preprocess() first")
+        saved = read(path)
+        state = getattr(saved, "_saved_state", None)
+        if not isinstance(saved, Refined) or state is None:
+            raise TypeError(f"{os.fspath(path)} holds a {type(saved).__name__}, not a reconstruction")
+        before = self._saved_state, self._num_object_states
+        try:
+            self._take_states(saved._num_object_states)
+            self._check_resumable(state)
+            self._saved_state = state
+            self._resume()
+        except ValueError:
+            self._take_states(before[1])
+            raise
+        finally:
+            self._saved_state = before[0]
+        return self
 
     # Saving --------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ from caviar_kit.multislice.penalties import (
 from caviar_kit.multislice.probe_modes import hermite_modes, occupations, orthogonalise
 from caviar_kit.multislice.projections import Chain, IdenticalSlices, LowPass, MissingWedge
 from caviar_kit.multislice.settings import FitSettings
+from caviar_kit.multislice.timing import TimeEstimate
 
 __all__ = [
     "AmplitudeLoss",
@@ -45,6 +46,7 @@ __all__ = [
     "Snapshot",
     "StateVariance",
     "StreamedPatterns",
+    "TimeEstimate",
     "TotalVariation",
     "hermite_modes",
     "load_checkpoint",

@@ -59,6 +59,7 @@ class DistributedEvaluator(Evaluator):
     Notes
     -----
     :meth:`close`, or leaving a ``with`` block, frees the workers' memory; so does giving up the evaluator.
+    ``between_batches`` is called here, before each pass.
     """
 
     def __init__(
@@ -158,6 +159,8 @@ class DistributedEvaluator(Evaluator):
         """What each shard concerned returns, and where its positions stand among those asked for."""
         if self._pool is None:
             raise RuntimeError("this DistributedEvaluator is closed")
+        if self.between_batches is not None:
+            self.between_batches()
         self._check_unknowns(transmission, probe)
         indices = np.arange(len(self.patterns)) if positions is None else self._indices(positions)
         places = shares(self.shards, indices)

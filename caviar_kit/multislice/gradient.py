@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +22,7 @@ from caviar_kit.multislice.loss import Loss
 from caviar_kit.multislice.misfit import misfit
 from caviar_kit.multislice.model import MultisliceModel
 from caviar_kit.multislice.patterns import StreamedPatterns
+from caviar_kit.multislice.shares import Hook, in_threads
 from caviar_kit.multislice.sums import GradientSums, LossSums
 from caviar_kit.multislice.waves import Waves, ifft2, waves_for
 
@@ -67,7 +68,12 @@ class Evaluator:
     Notes
     -----
     The loss is the mean over the positions asked for of the sum over detector pixels.
+
+    ``between_batches``, if set, is called before each batch of the thread that asked for the pass. While it
+    waits, the others at most end their part, so a process can always exit; what it raises ends the pass.
     """
+
+    between_batches: Hook | None = None
 
     def __init__(
         self,
@@ -177,24 +183,22 @@ class Evaluator:
         indices = self._indices(positions)
         blocks = [block for block in np.array_split(indices, self.threads) if len(block)]
         workspaces = [self._workspace(n, waves) for n in range(len(blocks))]
-        if len(blocks) == 1:
-            results = [self._sum(waves, workspaces[0], blocks[0], new_sums())]
-        else:
-            with ThreadPoolExecutor(len(blocks)) as pool:
-                futures = [
-                    pool.submit(self._sum, waves, workspace, block, new_sums())
-                    for workspace, block in zip(workspaces, blocks, strict=True)
-                ]
-                results = [future.result() for future in futures]
+        parts = [
+            partial(self._sum, waves, workspace, block, new_sums())
+            for workspace, block in zip(workspaces, blocks, strict=True)
+        ]
+        results = in_threads(parts, self.between_batches)
         for other in results[1:]:
             results[0].add(other)
         results[0].divide(len(indices))
         return results[0]
 
-    def _sum(self, waves: Waves, workspace: Any, block: np.ndarray, sums: Any) -> Any:
+    def _sum(self, waves: Waves, workspace: Any, block: np.ndarray, sums: Any, between: Hook | None) -> Any:
         """Add up ``block``, in batches that the workspace holds."""
         indices = _batches(self.xp.asarray(block), workspace.batch)
         for positions, data in zip(indices, self._measured(block, indices), strict=True):
+            if between is not None:
+                between()
             intensity = waves.to_detector(workspace, positions)
             model = _patterns(waves, intensity, positions)
             residual = workspace.residual[: len(positions)] if sums.differentiates else None

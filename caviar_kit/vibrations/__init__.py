@@ -14,6 +14,7 @@ from caviar_kit.vibrations.debye_waller import DebyeWaller, debye_waller
 from caviar_kit.vibrations.depth_spectrum import DepthSpectrum, depth_spectrum
 from caviar_kit.vibrations.dispersion import phonon_dispersion
 from caviar_kit.vibrations.dispersion_result import PhononDispersion
+from caviar_kit.vibrations.diversity import state_diversity
 from caviar_kit.vibrations.dynamical_matrix import dynamical_matrix, fourier_displacements
 from caviar_kit.vibrations.information_limit import InformationLimit, information_limit
 from caviar_kit.vibrations.intervals import (
@@ -88,6 +89,7 @@ __all__ = [
     "rotate_axes",
     "shell_intervals",
     "similarity_intervals",
+    "state_diversity",
     "state_halves",
     "subtract_offset",
     "tensor_intervals",

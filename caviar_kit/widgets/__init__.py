@@ -1,5 +1,7 @@
 """Panels for notebooks; they hold no science, each calls public functions."""
 
 from caviar_kit.widgets.correlation_explorer import CorrelationExplorer
+from caviar_kit.widgets.job import Job
+from caviar_kit.widgets.reconstruction_panel import ReconstructionPanel
 
-__all__ = ["CorrelationExplorer"]
+__all__ = ["CorrelationExplorer", "Job", "ReconstructionPanel"]

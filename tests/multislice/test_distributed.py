@@ -166,6 +166,16 @@ def test_nothing_is_left_when_the_evaluator_is_given_up_or_the_fit_is(client):
     del evaluator, steps  # the fixture looks what is left
 
 
+def test_the_hook_between_batches_is_called_before_each_pass(client):
+    def interrupt() -> None:
+        raise InterruptedError("enough")
+
+    with many(client) as evaluator:
+        evaluator.between_batches = interrupt
+        with pytest.raises(InterruptedError, match="enough"):
+            evaluator.loss(*SCENE)
+
+
 def test_a_closed_evaluator_says_so(client):
     with many(client) as evaluator:
         pass
