@@ -24,7 +24,8 @@ from caviar_kit.widgets.correlation_table import (
     html_shells,
     shell_means,
 )
-from caviar_kit.widgets.exporting import FORMATS, figure_bytes, link, write_figure
+from caviar_kit.widgets.export_row import ExportRow
+from caviar_kit.widgets.exporting import link, write_figure
 from caviar_kit.widgets.picture import Picture, png, say
 
 __all__ = ["CorrelationExplorer"]
@@ -56,7 +57,8 @@ class CorrelationExplorer(ipw.VBox):
         first and last slice (shown where slices were followed one by one), whether 95 % intervals are shown.
     picture : Picture
         With ``picture.canvas``, an ipympl canvas, or None where ipympl cannot be had.
-    buttons, files : "Export SVG" and "Export PNG", and the link that they make
+    files : ExportRow
+        "Export SVG" and "Export PNG".
     page, message : ipywidgets.HTML
         The tables, and what went wrong.
 
@@ -84,9 +86,10 @@ class CorrelationExplorer(ipw.VBox):
         self.axes, self.slices = controls.axes, controls.slices
         self._controls = controls
         self.picture = Picture(*_INCHES, on_click=self._clicked)
-        self.page, self.message, self.files = ipw.HTML(), ipw.HTML(), ipw.HTML()
+        self.page, self.message = ipw.HTML(), ipw.HTML()
+        self.files = ExportRow(self.figure, self._about, self._say)
         self._drawing = True
-        super().__init__([controls, self.message, self.picture, self._export_row(), self.page])
+        super().__init__([controls, self.message, self.picture, self.files, self.page])
         self.dataset.observe(self._change_data, names="value")
         for control in (self.reference, self.shell, self.radius, self.axes, self.slices, self.intervals):
             control.observe(self._draw, names="value")
@@ -206,7 +209,8 @@ class CorrelationExplorer(ipw.VBox):
     def _draw(self, change: Any = None) -> None:
         if not self._drawing:
             return
-        self.message.value = self.files.value = ""
+        self.message.value = ""
+        self.files.clear()
         self.radius.disabled = self.shell.value not in ("radius", "self")
         try:
             with warnings.catch_warnings(record=True) as told:
@@ -252,25 +256,12 @@ class CorrelationExplorer(ipw.VBox):
         name = "".join(c if c.isalnum() else "_" for c in self.dataset.value)
         return f"correlations_{name}_atom{self.reference.value}"
 
-    def _export_row(self) -> ipw.HBox:
-        buttons = []
-        for kind in FORMATS:
-            button = ipw.Button(description=f"Export {kind.upper()}")
-            button.tooltip = f"Make a link to the picture as {kind.upper()}, with its origin inside"
-            button.on_click(lambda _, kind=kind: self._exported(kind))
-            buttons.append(button)
-        self.buttons = tuple(buttons)
-        return ipw.HBox([*buttons, self.files])
+    def _about(self) -> tuple[str, str, dict[str, Any]]:
+        """Name of files, title and origin."""
+        return self._stem(), self._words(), self.provenance()
 
-    def _exported(self, kind: str) -> None:
-        try:
-            about = self.provenance()
-            data = figure_bytes(self.figure(), kind, title=self._words(), provenance=about)
-        except (TypeError, ValueError) as error:
-            self.message.value = say(str(error))
-            return
-        name = f"{self._stem()}.{kind}"
-        self.files.value = link(name, data, FORMATS[kind], f"Save {name} ({len(data) / 1000:.0f} kB)")
+    def _say(self, sentence: str) -> None:
+        self.message.value = say(sentence)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         """The live panel; beside it a still picture for pages without a kernel."""

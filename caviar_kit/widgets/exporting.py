@@ -46,7 +46,7 @@ def figure_bytes(
     maker = f"caviar_kit {__version__}, matplotlib {matplotlib.__version__}"
     said: dict[str, str | None] = {
         "Title": title,
-        "Description": json.dumps(dict(provenance), ensure_ascii=False),
+        "Description": json.dumps(dict(provenance), ensure_ascii=False, default=str),
     }
     # without a date; PNG and SVG (Dublin Core) have other words for the program
     said |= {"Creator": maker, "Date": None} if kind == "svg" else {"Software": maker}

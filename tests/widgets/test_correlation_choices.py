@@ -193,11 +193,12 @@ def test_exported_files_tell_their_origin(explorer, tmp_path):
 
 @pytest.mark.parametrize("kind", ["svg", "png"])
 def test_export_buttons_make_links(explorer, kind):
-    button = next(b for b in explorer.buttons if b.description == f"Export {kind.upper()}")
+    button = explorer.files.buttons[kind]
+    assert button.description == f"Export {kind.upper()}"
     button.click()
-    assert f'download="correlations_si_sigma9_md_atom5.{kind}"' in explorer.files.value
+    assert f'download="correlations_si_sigma9_md_atom5.{kind}"' in explorer.files.links.value
     explorer.reference.value = 0
-    assert not explorer.files.value  # a link to another picture than the one shown would mislead
+    assert not explorer.files.links.value  # a link to another picture than the one shown would mislead
 
 
 @pytest.mark.parametrize("wrong, kind", [("a.jpg", ValueError), (3, TypeError)])

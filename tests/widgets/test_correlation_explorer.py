@@ -124,6 +124,6 @@ def test_refuses_no_results():
 
 def test_names_are_escaped_in_the_table():
     explorer = ck.widgets.CorrelationExplorer({"<b>": ensemble(name="<b>"), "a": ensemble()})
-    explorer._exported("svg")
-    shown = (explorer.picture.caption, explorer.page, explorer.files, explorer.message)
+    explorer.files.buttons["svg"].click()
+    shown = (explorer.picture.caption, explorer.page, explorer.files.links, explorer.message)
     assert not any("<b>" in part.value for part in shown)
