@@ -51,7 +51,9 @@ class CorrelationControls(ipw.HBox):
             tooltip="x′ points from a site of the lattice to its nearest neighbour",
             **_wide(),
         )
-        self.slices = ipw.IntRangeSlider(description="slices", **_slow())
+        self.slices = ipw.IntRangeSlider(
+            description="slices", tooltip="First and last slice; slice 0 meets the beam first", **_slow()
+        )
         self.intervals = ipw.Checkbox(value=True, description="95 % intervals", **_wide())
         left = ipw.VBox([self.dataset, self.reference, self.radius, self.slices])
         right = ipw.VBox([self.shell, self.axes, self.intervals])

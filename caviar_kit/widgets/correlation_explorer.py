@@ -30,7 +30,8 @@ from caviar_kit.widgets.picture import Picture, png, say
 
 __all__ = ["CorrelationExplorer"]
 
-_INCHES = (9.6, 5.6)
+_INCHES = (9.0, 5.3)  # fits beside the side bar of JupyterLab at 1280 pixels
+_INCHES_WITHOUT_TRUTH = (5.6, 5.3)
 _MARGIN = 0.3  # Å: found and true places of an atom differ by less
 
 
@@ -75,6 +76,8 @@ class CorrelationExplorer(ipw.VBox):
         if lattice is not None and not isinstance(lattice, Lattice):
             raise TypeError(f"lattice must be a Lattice from fit_lattice, got {type(lattice).__name__}")
         self._lattice = lattice
+        truth = any(source.true_tensor is not None for source in self._sources.values())
+        self._inches = _INCHES if truth else _INCHES_WITHOUT_TRUTH
         self._known: dict[Any, Any] = {}  # what takes long and does not change
         controls = CorrelationControls(self._sources)
         self.dataset, self.reference, self.intervals = (
@@ -85,7 +88,7 @@ class CorrelationExplorer(ipw.VBox):
         self.shell, self.radius = controls.shell, controls.radius
         self.axes, self.slices = controls.axes, controls.slices
         self._controls = controls
-        self.picture = Picture(*_INCHES, on_click=self._clicked)
+        self.picture = Picture(*self._inches, on_click=self._clicked)
         self.page, self.message = ipw.HTML(), ipw.HTML()
         self.files = ExportRow(self.figure, self._about, self._say)
         self._drawing = True
@@ -114,7 +117,7 @@ class CorrelationExplorer(ipw.VBox):
         ValueError
             If local axes are asked for and the atoms form no lattice.
         """
-        figure = Figure(figsize=_INCHES, layout="constrained")
+        figure = Figure(figsize=self._inches, layout="constrained")
         self._paint(figure)
         return figure
 
@@ -246,9 +249,9 @@ class CorrelationExplorer(ipw.VBox):
         source = self._source
         words = "Correlation with the reference in pm²"
         if self.intervals.value and source.states:
-            words += f", 95 % interval over {source.states} states in brackets []"
+            words += f" [95 % interval of N/(N−1) times it, N = {source.states} states]"
         if source.true_tensor is not None:
-            words += ", truth in brackets ()"
+            words += " (truth)"
         words += f"; x{prime}y{prime}: the reference along x{prime}, the neighbour along y{prime}."
         return words
 

@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 import numpy as np
 
 from caviar_kit.atomistic.result import AtomisticResult
-from caviar_kit.datasets import AtomicDisplacements, DisplacementCorrelations
 from caviar_kit.results import EnsembleResult
 from caviar_kit.vibrations import displacements, greens_tensor, neighbour_shells, rotate_axes
 from caviar_kit.vibrations.shells import NeighbourShells
 
+if TYPE_CHECKING:
+    from caviar_kit.datasets import AtomicDisplacements, DisplacementCorrelations
+
 __all__ = ["CorrelationSource", "Explorable", "sources_of"]
 
-Explorable = EnsembleResult | AtomisticResult | AtomicDisplacements | DisplacementCorrelations
+Explorable: TypeAlias = Union[
+    EnsembleResult, AtomisticResult, "AtomicDisplacements", "DisplacementCorrelations"
+]
 
 _ONE_COLUMN = 0.5  # Å: nearer sites lie above each other
 
@@ -113,9 +117,9 @@ def sources_of(results: Any) -> dict[str, CorrelationSource]:
         If ``results`` is neither an `Explorable` nor a mapping of titles to them, or empty, or atoms were
         seen in no state.
     """
-    if isinstance(results, Explorable):
+    if not isinstance(results, Mapping) and _explorable(results):
         results = {str(getattr(results, "name", "atoms")): results}
-    if not isinstance(results, Mapping) or not all(isinstance(one, Explorable) for one in results.values()):
+    if not isinstance(results, Mapping) or not all(map(_explorable, results.values())):
         raise TypeError(
             "results must be an EnsembleResult, AtomisticResult, AtomicDisplacements or "
             f"DisplacementCorrelations, or map titles to them, got {type(results).__name__}; "
@@ -124,6 +128,15 @@ def sources_of(results: Any) -> dict[str, CorrelationSource]:
     if not results:
         raise ValueError("results is empty: nothing to explore")
     return {str(title): replace(_source(one), result=one) for title, one in results.items()}
+
+
+def _explorable(result: Any) -> bool:
+    if isinstance(result, EnsembleResult | AtomisticResult):
+        return True
+    # loads py4DSTEM, which takes seconds
+    from caviar_kit.datasets import AtomicDisplacements, DisplacementCorrelations
+
+    return isinstance(result, AtomicDisplacements | DisplacementCorrelations)
 
 
 def _source(result: Explorable) -> CorrelationSource:
@@ -139,10 +152,12 @@ def _source(result: Explorable) -> CorrelationSource:
             agreement=str(result.comparison),
             origin={"example": result.name, "preset": result.preset},
         )
-    if isinstance(result, DisplacementCorrelations):
-        return CorrelationSource(result.positions, result.greens_tensor, origin={"name": result.name})
     if isinstance(result, AtomisticResult):
         return _of_tracked(result.tracked, {"fit": "atomistic", "loss": result.loss_name})
+    from caviar_kit.datasets import DisplacementCorrelations
+
+    if isinstance(result, DisplacementCorrelations):
+        return CorrelationSource(result.positions, result.greens_tensor, origin={"name": result.name})
     return _of_tracked(result.positions, {"name": result.name})
 
 

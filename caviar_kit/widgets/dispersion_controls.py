@@ -93,7 +93,10 @@ class DispersionControls(ipw.VBox):
         )
         self.symmetry = ipw.Checkbox(value=bool(symmetry), description="symmetry of the lattice", **_wide())
         self.uncorrected = ipw.Checkbox(
-            value=False, description="before correction for few states", **_wide()
+            value=False,
+            description="before correction",
+            tooltip="Thin lines: branches before the correction for few states",
+            **_wide(),
         )
         self.theory = ipw.Checkbox(value=theory, description="theory (black)", **_wide())
         self.theory.layout.display = None if theory else "none"
@@ -151,4 +154,4 @@ def _places(lattice: Lattice, masses: int) -> list[str]:
 
 
 def _wide() -> dict[str, Any]:
-    return {"style": {"description_width": "8em"}, "layout": {"width": "25em"}}
+    return {"style": {"description_width": "9em"}, "layout": {"width": "26em"}}

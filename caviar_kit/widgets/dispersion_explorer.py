@@ -112,8 +112,9 @@ class DispersionExplorer(ipw.VBox):
         self.picture = Picture(*_INCHES)
         self.page, self.message = ipw.HTML(), ipw.HTML()
         self.files = ExportRow(self.figure, self._about, self._say)
-        top = ipw.HBox([controls, self.picture], layout={"flex_flow": "row wrap"})
-        super().__init__([top, self.message, self.files, self.page])
+        left = ipw.VBox([controls, self.message], layout={"width": "27em"})
+        top = ipw.HBox([left, self.picture], layout={"flex_flow": "row wrap"})
+        super().__init__([top, self.files, self.page])
         self._draw()
         self._waiting = Waiting(self._draw)
         for control in controls.all:
@@ -182,7 +183,7 @@ class DispersionExplorer(ipw.VBox):
     def _compute(self, *choice: Any) -> tuple[PhononDispersion, str]:
         """The dispersion of a choice, and what was warned of on the way."""
         path, kelvin, masses, statistics, method, symmetry = choice
-        key = (path, kelvin, masses if np.ndim(masses) == 0 else tuple(np.ravel(masses)), *choice[3:])
+        key = _key(choice)
         if key not in self._known:
             begin = time.perf_counter()
             with warnings.catch_warnings(record=True) as told:
@@ -213,11 +214,13 @@ class DispersionExplorer(ipw.VBox):
 
     def _draw(self) -> None:
         self.files.clear()
+        choice = self._controls.choice()
         # a new choice is likely to take as long as the last one
-        self.message.value = say("computing…") if self._seconds > _NOTICED else ""
+        slow = self._seconds > _NOTICED and _key(choice) not in self._known
+        self.message.value = say("computing…") if slow else ""
         self._controls.show_use()
         try:
-            result, warned = self._compute(*self._controls.choice())
+            result, warned = self._compute(*choice)
             words = f"Phonon branches along {self.path.value} with 95 % intervals; at the right path means"
             self.picture.show(self._paint, words)
             csv = link("path_means.csv", self.table(",").encode("utf-8-sig"), "text/csv", "Save as CSV")
@@ -240,3 +243,9 @@ class DispersionExplorer(ipw.VBox):
         if isinstance(bundle, dict) and self.page.value:
             bundle["image/png"] = png(self.figure())
         return bundle
+
+
+def _key(choice: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The choice as a key of a dictionary."""
+    path, kelvin, masses, *others = choice
+    return path, kelvin, masses if np.ndim(masses) == 0 else tuple(np.ravel(masses)), *others

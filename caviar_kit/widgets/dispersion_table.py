@@ -54,6 +54,6 @@ def _notes(result: PhononDispersion, theory: np.ndarray | None) -> list[str]:
         notes[0] += f" {result.parameters} force constants."
     if theory is not None and _beside(result, theory) is None:
         notes.append(f"Path means of the theory: {', '.join(f'{mean:.2f}' for mean in theory)} THz.")
-    counts = {flag: int((result.flags == flag).sum()) for flag in FLAGS if flag}
-    lines = [f"{n} of {result.flags.size} points {flag}: {FLAGS[flag]}." for flag, n in counts.items() if n]
-    return notes + ([f"Dotted: {' '.join(lines)}"] if lines else [])
+    counts = {flag: int((result.flags == flag).sum()) for flag in FLAGS if flag not in ("", "sum rule")}
+    dotted = [f"{n} of {result.flags.size} {flag} ({FLAGS[flag]})" for flag, n in counts.items() if n]
+    return notes + ([f"Dotted where not measured: {'; '.join(dotted)}."] if dotted else [])

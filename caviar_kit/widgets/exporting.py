@@ -83,4 +83,7 @@ def write_figure(
 def link(name: str, data: bytes, kind: str, text: str) -> str:
     """HTML of a link that saves ``data`` as the file ``name``, from the page itself."""
     encoded = base64.b64encode(data).decode()
-    return f'<a download="{escape(name)}" href="data:{kind};base64,{encoded}">{escape(text)}</a>'
+    look = "text-decoration:underline;color:var(--jp-content-link-color,#0b57d0)"
+    return (
+        f'<a style="{look}" download="{escape(name)}" href="data:{kind};base64,{encoded}">{escape(text)}</a>'
+    )

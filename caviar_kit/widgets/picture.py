@@ -80,7 +80,8 @@ def png(figure: Figure) -> bytes:
 
 def say(sentence: str) -> str:
     """HTML of a sentence that readers should notice, read aloud by screen readers."""
-    return f'<p role="status" style="border-left:4px solid #D55E00;padding-left:0.6em">{escape(sentence)}</p>'
+    look = "border-left:4px solid #D55E00;padding-left:0.6em;line-height:1.4"
+    return f'<p role="status" style="{look}">{escape(sentence)}</p>'
 
 
 def _canvas(figure: Figure) -> Any:

@@ -104,6 +104,23 @@ def test_choose_sets_several_and_computes_once(counted):
     assert f"{explorer.result.path_mean_thz[0]:.2f}" in explorer.page.value
 
 
+@pytest.mark.parametrize("seconds, announced", [(3.0, True), (0.1, False)])
+def test_only_long_computing_is_announced(monkeypatch, seconds, announced):
+    """What a new choice takes is guessed from the last one."""
+    told, clock = [], iter([0.0, seconds, 0.0, seconds])
+    monkeypatch.setattr(module.time, "perf_counter", lambda: next(clock))
+    explorer = panel()
+
+    def compute(*args, **options):
+        told.append(explorer.message.value)
+        return ck.phonon_dispersion(*args, **options)
+
+    monkeypatch.setattr(module, "phonon_dispersion", compute)
+    explorer.temperature.value = 310
+    assert ["computing…" in text for text in told] == [announced]
+    assert not explorer.message.value
+
+
 def test_one_mean_mass_stays_one():
     explorer = panel(masses=12.0)
     assert [control.description for control in explorer.masses] == ["mean mass (u)"]
@@ -200,7 +217,7 @@ def test_paths_of_the_lattice_are_offered():
 
 def test_controls_have_labels_and_wait_until_they_rest():
     explorer = panel(theory=lambda result: result.frequencies_thz)
-    for control in explorer.children[0].children[0].children:
+    for control in explorer.children[0].children[0].children[0].children:
         assert control.description and getattr(control, "continuous_update", False) is False
 
 
