@@ -99,11 +99,9 @@ class CorrelationExplorer(ipw.VBox):
         self._draw()
 
     @property
-    def result(self) -> Explorable:
+    def result(self) -> Any:
         """The chosen data set."""
-        found = self._sources[self.dataset.value].result
-        assert found is not None
-        return found
+        return self._sources[self.dataset.value].result
 
     def select(self, y: float, x: float) -> None:
         """Make the atom nearest to a place [Å] the reference, as a click does."""
@@ -232,7 +230,7 @@ class CorrelationExplorer(ipw.VBox):
         """The figures as HTML."""
         source, rows, local = self._source, self.neighbours(), self._local_axes()
         prime = "" if local is None else "′"
-        csv = link(f"{self._stem()}.csv", self.table(",").encode("utf-8-sig"), "text/csv", "Save as CSV")
+        csv = link(f"{self._stem()}.csv", as_text(rows, ",").encode("utf-8-sig"), "text/csv", "Save as CSV")
         parts = [
             f"<p>{escape(self._heading(prime))} {csv}</p>",
             html_rows(rows, prime),

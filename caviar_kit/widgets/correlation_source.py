@@ -48,7 +48,7 @@ class CorrelationSource:
     """Comparison with the truth as text."""
     origin: Mapping[str, Any] | None = None
     """What a file should say about where the data come from."""
-    result: Explorable | None = None
+    result: Any = None
     """What it was made of."""
 
     @property

@@ -146,6 +146,24 @@ def test_without_truth_there_is_one_picture():
     assert "truth" not in explorer.page.value and "true" not in explorer.picture.caption.value
 
 
+def test_atoms_of_an_atomistic_fit_may_lie_above_each_other():
+    tracked = np.repeat(followed(None), 2, axis=1)  # two sites in each column
+    tracked = tracked + 0.01 * np.random.default_rng(1).standard_normal(tracked.shape)
+    one = np.ones(1)
+    fit = ck.atomistic.AtomisticResult(
+        *(tracked, np.full(32, "Si"), np.ones((32, 1)), one, one, np.ones(32, bool), one, one),
+        loss_name="poisson",
+        seconds=1.0,
+    )
+    explorer = ck.widgets.CorrelationExplorer({"fit": fit})
+    assert explorer.radius.value > 2  # from the distance of columns, not of the sites of one
+    assert explorer.provenance()["loss"] == "poisson" and explorer.result is fit
+    explorer.reference.value = 4
+    assert [row["atom"] for row in explorer.neighbours()][0] == 5
+    tensor = PM2 * fit.greens_tensor
+    assert explorer.neighbours()[3]["xx"] == tensor[4, 1, explorer.neighbours()[3]["atom"], 1]
+
+
 def test_correlations_alone_have_no_intervals():
     found = ck.AtomicDisplacements(followed(None)).correlations()
     explorer = ck.widgets.CorrelationExplorer(found)
