@@ -19,13 +19,7 @@ __all__ = ["TESTED_PATTERNS", "Suspect", "suspects"]
 
 TESTED_PATTERNS = 49  # one in four of a scan of 14 × 14
 _QUANTITIES = ("tilt", "thickness")
-_STEPS = {
-    "aberration": 0.02,
-    "tilt": 1e-4,
-    "thickness": 0.01,
-    "pixel": 2e-3,
-    "probe": 1e-3,
-}  # rad, rad, 1, 1, 1
+_STEPS = {"aberration": 0.02, "tilt": 1e-4, "thickness": 0.01, "pixel": 2e-3}  # rad, rad, 1, 1
 
 
 @dataclass(frozen=True)
@@ -35,13 +29,13 @@ class Suspect:
     Attributes
     ----------
     name : str
-        Aberration as C10, C12a ...; "tilt y", "tilt x", "thickness"; "pixel": the size of the
-        object's pixel; or "probe": all its pixels together, in the direction of steepest descent.
+        Aberration as C10, C12a ...; "tilt y", "tilt x", "thickness", or "pixel", the size of the
+        object's pixel.
     gain : float
         Fall of the misfit per pattern, to second order; a lower bound of what a fit would gain.
     change : float
-        Where the misfit is least: phase at the rim of the aperture [rad], slope [rad], logarithm of a
-        factor; of the probe the norm of its change over its own.
+        Where the misfit is least: phase at the rim of the aperture [rad], slope [rad], or logarithm of a
+        factor.
     """
 
     name: str
@@ -86,17 +80,16 @@ class _Trial:
         self.chosen = np.unique(np.linspace(0, count - 1, min(count, most_patterns)).round().astype(int))
         self.probe_model = AberratedModes(scene.probe, model.sampling, model.wavelength, ABERRATIONS)
         self.instrument_model = InstrumentModel(scene.instrument, _QUANTITIES)
-        self.names = (*self.probe_model.components, "tilt y", "tilt x", "thickness", "pixel", "probe")
+        self.names = (*self.probe_model.components, "tilt y", "tilt x", "thickness", "pixel")
         self.aberrations = len(self.probe_model.components)
-        kinds = (*("aberration",) * self.aberrations, "tilt", "tilt", "thickness", "pixel", "probe")
+        kinds = (*("aberration",) * self.aberrations, "tilt", "tilt", "thickness", "pixel")
         self.steps = [_STEPS[kind] for kind in kinds]
         self._phases = PhaseObject(model.object_limit())
-        self._direction: Any = None  # of the probe's descent, from the first gradient on
         self._centre = scene.instrument.positions.mean(axis=0)  # pixel
 
     def gradient(self, numbers: np.ndarray) -> np.ndarray:
         """Derivatives of the misfit per pattern in all numbers."""
-        waves, tilt, thickness, scale, probe = np.split(numbers, np.cumsum([self.aberrations, 2, 1, 1]))
+        waves, tilt, thickness, scale = np.split(numbers, np.cumsum([self.aberrations, 2, 1]))
         evaluator, factor = self.evaluator, math.exp(scale[0])
         aberrations = evaluator.xp.asarray(waves, evaluator.real_dtype)
         changes = {"tilt": tilt[None], "thickness": thickness}
@@ -105,17 +98,12 @@ class _Trial:
         phases = self.objective.object.phases(atoms)
         found = evaluator.loss_and_gradient(
             self._phases.transmission(phases),
-            self._probe(aberrations, probe[0]),
+            self.probe_model.modes(aberrations).astype(evaluator.dtype),
             self.chosen,
             instrument=instrument,
             wanted=("positions", "slopes", "thicknesses"),
         )
         pulled = self.objective.object.pull_back(atoms, self._phases.gradient(phases, found.object))
-        if self._direction is None:
-            norm = float((abs(found.probe) ** 2).sum()) ** 0.5 or 1.0
-            size = float((abs(self.scene.probe) ** 2).sum()) ** 0.5
-            self._direction = -found.probe * (size / norm)
-        by_probe = float((self._direction.conj() * found.probe).real.sum())
         by_instrument = self.instrument_model.gradient(changes, found.instrument)
         places = np.asarray(found.instrument.positions)
         by_scale = (places * (instrument.positions - self._centre)).sum()
@@ -125,15 +113,9 @@ class _Trial:
                 to_numpy(self.probe_model.gradient(aberrations, found.probe)),
                 by_instrument["tilt"].ravel(),
                 by_instrument["thickness"],
-                [by_scale, by_probe],
+                [by_scale],
             ]
         )
-
-    def _probe(self, aberrations: Any, along: float) -> Any:
-        modes = self.probe_model.modes(aberrations)
-        if along:
-            modes = modes + along * self._direction
-        return modes.astype(self.evaluator.dtype)
 
     @property
     def _centre_angstrom(self) -> np.ndarray:
