@@ -21,6 +21,7 @@ from caviar_kit.plotting._common import (
     round_length,
 )
 from caviar_kit.vibrations._inputs import pixel_size, positions_2d
+from caviar_kit.vibrations.correlations import rotate_axes
 
 __all__ = ["correlation_arrows"]
 
@@ -38,6 +39,8 @@ def correlation_arrows(
     radius: float | None = None,
     scale: float | None = None,
     include_self: bool = False,
+    neighbours: ArrayLike | None = None,
+    axes: ArrayLike | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw how every neighbour moves when the reference atom moves along x, and along y.
@@ -61,6 +64,11 @@ def correlation_arrows(
         distance. Give the same value to compare two figures.
     include_self : bool
         Draw the reference atom's own variances too (usually the longest arrows).
+    neighbours : array, bool, (atoms,), optional
+        Which of the atoms within ``radius`` get arrows; by default all.
+    axes : array, (2, 2), optional
+        Rows y', x' along which the reference moves, for example `Lattice.axes`; by default the image's.
+        The picture stays as it is: arrows are G[reference, x', j, :] and G[reference, y', j, :].
     ax : matplotlib Axes, optional
 
     Returns
@@ -87,7 +95,10 @@ def correlation_arrows(
         else validation.number("radius", radius, minimum=0, open_minimum=True, unit="Å")
     )
     shown = distance <= reach
-    drawn = np.flatnonzero(shown & (include_self | (np.arange(len(where)) != reference)))
+    own = np.arange(len(where)) == reference
+    drawn = np.flatnonzero(shown & np.where(own, include_self, _chosen(neighbours, len(where))))
+    if axes is not None:
+        tensor = _turned(tensor, axes)
     from_x, from_y = tensor[reference, 1, drawn], tensor[reference, 0, drawn]
     longest = float(np.linalg.norm([from_x, from_y], axis=-1).max(initial=0))
     if scale is None:
@@ -112,7 +123,9 @@ def correlation_arrows(
     ax.set(
         xlim=(x - edge, x + edge), ylim=(y + edge, y - edge), xlabel="x (Å)", ylabel="y (Å)", aspect="equal"
     )
-    _legend(ax)
+    if axes is not None:
+        _local_axes(ax, where[reference], np.asarray(axes), 0.9 * edge)
+    _legend(ax, "" if axes is None else "′")
     _key(ax, scale, longest)
     return ax
 
@@ -141,12 +154,37 @@ def _arrows(ax: Axes, starts: np.ndarray, vectors: np.ndarray, style: dict[str, 
     )
 
 
-def _legend(ax: Axes) -> None:
+def _chosen(neighbours: ArrayLike | None, atoms: int) -> np.ndarray:
+    if neighbours is None:
+        return np.ones(atoms, bool)
+    mask = np.asarray(neighbours)
+    if mask.dtype != bool or mask.shape != (atoms,):
+        raise ValueError(
+            f"neighbours must be bool of shape ({atoms},), got dtype {mask.dtype} of shape {mask.shape}"
+        )
+    return mask
+
+
+def _turned(tensor: np.ndarray, axes: ArrayLike) -> np.ndarray:
+    """First axis along ``axes``, second along the image."""
+    return np.einsum("ibjd,dc->ibjc", rotate_axes(tensor, axes), np.asarray(axes, dtype=float))
+
+
+def _local_axes(ax: Axes, centre: np.ndarray, axes: np.ndarray, length: float) -> None:
+    """Thin lines along x' and y', with their names."""
+    for name, (dy, dx) in (("x′", axes[1]), ("y′", axes[0])):
+        y, x = centre[0] + length * dy, centre[1] + length * dx
+        ax.plot([centre[1], x], [centre[0], y], color="0.35", linewidth=0.9, linestyle=":", zorder=1)
+        box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.9, "pad": 1}
+        ax.text(x, y, name, ha="center", va="center", bbox=box, zorder=3)
+
+
+def _legend(ax: Axes, prime: str) -> None:
     star = Line2D([], [], linestyle="", marker="*", markersize=11, color=_STAR, markeredgecolor="black")
     entries = [star, *(FancyArrow(0, 0, 1, 0, **style) for style in (_FILLED, _HOLLOW))]
     ax.legend(
         entries,
-        ["reference", "follows its x", "follows its y"],
+        ["reference", f"follows its x{prime}", f"follows its y{prime}"],
         handler_map={FancyArrow: HandlerPatch(patch_func=_legend_arrow)},
         loc="lower left",
         bbox_to_anchor=(0, 1.0),

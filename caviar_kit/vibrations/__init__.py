@@ -7,7 +7,7 @@ pixel (0, 0) is the origin of coordinates.
 """
 
 from caviar_kit.vibrations.atoms import find_atoms, track_atoms
-from caviar_kit.vibrations.brillouin import BrillouinPath, brillouin_path
+from caviar_kit.vibrations.brillouin import BrillouinPath, brillouin_path, special_points
 from caviar_kit.vibrations.column_profiles import ColumnProfiles, DepthEdge, column_profiles, fit_depth_edge
 from caviar_kit.vibrations.correlations import displacements, greens_tensor, rotate_axes
 from caviar_kit.vibrations.debye_waller import DebyeWaller, debye_waller
@@ -89,6 +89,7 @@ __all__ = [
     "rotate_axes",
     "shell_intervals",
     "similarity_intervals",
+    "special_points",
     "state_diversity",
     "state_halves",
     "subtract_offset",

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from caviar_kit import validation
 
-__all__ = ["BrillouinPath", "brillouin_path"]
+__all__ = ["BrillouinPath", "brillouin_path", "special_points"]
 
 _LENGTH_TOLERANCE = 0.03  # relative; within it |a1| and |a2| count as equal
 _ANGLE_TOLERANCE = 2.0  # degrees; within it an angle counts as 60°, 90° or 120°
@@ -70,9 +70,7 @@ def brillouin_path(
     Fitted lattices are never exactly hexagonal: within 3 % of length and 2° they count as hexagonal, square
     or rectangular.
     """
-    rows = validation.as_array("vectors", vectors, shape=(2, 2)).astype(float)
-    if abs(np.linalg.det(rows)) < 1e-6 * np.prod(np.linalg.norm(rows, axis=1)):
-        raise ValueError(f"vectors must not be parallel, got {rows.tolist()}")
+    rows = _rows(vectors)
     reciprocal = 2 * np.pi * np.linalg.inv(rows).T
     if not isinstance(path, str):
         q = validation.as_array("path", path, shape=(None, 2)).astype(float)
@@ -86,18 +84,57 @@ def brillouin_path(
     return _with_distance(fractions @ reciprocal, fractions, np.diff(distance), labels)
 
 
-def _by_name(vectors: np.ndarray, path: str, points: int, own: Mapping[str, ArrayLike] | None) -> Any:
-    """An ase.dft.kpoints.BandPath."""
+def special_points(vectors: ArrayLike) -> dict[str, np.ndarray]:
+    """Names that a path may have, and where they are.
+
+    Parameters
+    ----------
+    vectors : array, (2, 2), Å
+        Rows a1, a2; components y, x.
+
+    Returns
+    -------
+    dict of str to float64 (2,)
+        Fractions along b1, b2; "G" is Γ. Names are those of ``ase.cell.Cell.bandpath``, which
+        `brillouin_path` takes.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the vectors are not a plane lattice.
+    """
+    return {name: place[:2] for name, place in _named(_cell(_rows(vectors))).items()}
+
+
+def _rows(vectors: ArrayLike) -> np.ndarray:
+    rows = validation.as_array("vectors", vectors, shape=(2, 2)).astype(float)
+    if abs(np.linalg.det(rows)) < 1e-6 * np.prod(np.linalg.norm(rows, axis=1)):
+        raise ValueError(f"vectors must not be parallel, got {rows.tolist()}")
+    return rows
+
+
+def _cell(rows: np.ndarray) -> Any:
+    """An ase.cell.Cell in the plane."""
     from ase.cell import Cell
 
     cell = np.zeros((3, 3))
-    cell[:2, :2] = _ideal_shape(vectors)
+    cell[:2, :2] = _ideal_shape(rows)
+    return Cell(cell)
+
+
+def _named(cell: Any) -> dict[str, np.ndarray]:
+    return dict(cell.bandpath(npoints=0, pbc=[1, 1, 0]).special_points)
+
+
+def _by_name(vectors: np.ndarray, path: str, points: int, own: Mapping[str, ArrayLike] | None) -> Any:
+    """An ase.dft.kpoints.BandPath."""
+    cell = _cell(vectors)
     extra = {}
     for name, place in (own or {}).items():
         extra[str(name)] = [*validation.as_array(f"special_points[{name!r}]", place, shape=(2,)), 0.0]
-    known = dict(Cell(cell).bandpath(npoints=0, pbc=[1, 1, 0]).special_points) | extra
+    known = _named(cell) | extra
     try:
-        band = Cell(cell).bandpath(path, npoints=points, special_points=known, pbc=[1, 1, 0])
+        band = cell.bandpath(path, npoints=points, special_points=known, pbc=[1, 1, 0])
     except (KeyError, ValueError) as error:
         raise ValueError(f"path must name special points among {', '.join(known)}, got {path!r}") from error
     if len(band.kpts) < 2:

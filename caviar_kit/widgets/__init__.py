@@ -1,7 +1,8 @@
 """Panels for notebooks; they hold no science, each calls public functions."""
 
 from caviar_kit.widgets.correlation_explorer import CorrelationExplorer
+from caviar_kit.widgets.dispersion_explorer import DispersionExplorer
 from caviar_kit.widgets.job import Job
 from caviar_kit.widgets.reconstruction_panel import ReconstructionPanel
 
-__all__ = ["CorrelationExplorer", "Job", "ReconstructionPanel"]
+__all__ = ["CorrelationExplorer", "DispersionExplorer", "Job", "ReconstructionPanel"]

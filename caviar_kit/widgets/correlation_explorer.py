@@ -2,191 +2,271 @@
 
 from __future__ import annotations
 
-import base64
-import io
-from collections.abc import Mapping
+import os
+import warnings
+from collections.abc import Callable, Mapping
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import ipywidgets as ipw
 import numpy as np
 from matplotlib.figure import Figure
 
-from caviar_kit import plotting
-from caviar_kit.results import EnsembleResult
+from caviar_kit.vibrations import Lattice, fit_lattice
+from caviar_kit.widgets.correlation_controls import CorrelationControls
+from caviar_kit.widgets.correlation_picture import chosen_atoms, draw_arrows
+from caviar_kit.widgets.correlation_source import CorrelationSource, Explorable, sources_of
+from caviar_kit.widgets.correlation_table import (
+    as_text,
+    correlation_rows,
+    html_rows,
+    html_shells,
+    shell_means,
+)
+from caviar_kit.widgets.export_row import ExportRow
+from caviar_kit.widgets.exporting import link, write_figure
+from caviar_kit.widgets.picture import Picture, png, say
 
 __all__ = ["CorrelationExplorer"]
 
-_PM2 = 1e4
-_ROWS_AT_MOST = 12
-_PAIRS = (("xx", 1, 1), ("xy", 1, 0), ("yx", 0, 1), ("yy", 0, 0))
+_INCHES = (9.0, 5.3)  # fits beside the side bar of JupyterLab at 1280 pixels
+_INCHES_WITHOUT_TRUTH = (5.6, 5.3)
+_MARGIN = 0.3  # Å: found and true places of an atom differ by less
 
 
 class CorrelationExplorer(ipw.VBox):
     """Panel with the correlation arrows around one atom, its neighbours' figures below.
 
-    Arrow keys move the sliders. ``explorer.reference.value = 3`` does the same from a script,
-    and ``explorer.figure()`` returns the picture.
+    Click an atom, or move the sliders with the arrow keys. A script does the same with
+    ``explorer.reference.value = 3`` or ``explorer.select(y, x)``; ``explorer.figure()`` is the picture,
+    ``explorer.neighbours()`` and ``explorer.table()`` the numbers, ``explorer.export(path)`` a file.
 
     Parameters
     ----------
-    results : EnsembleResult, or mapping of title to EnsembleResult
-        From `caviar_kit.measure` or `caviar_kit.load_result`.
+    results : EnsembleResult, AtomisticResult, AtomicDisplacements, DisplacementCorrelations, or mapping
+        One, or several by title. The truth is shown where it is known. Intervals need displacements, so there
+        are none for DisplacementCorrelations.
+    lattice : Lattice, optional
+        Whose axes are the local ones; by default fitted to the atoms when asked for.
 
     Attributes
     ----------
-    dataset, reference, radius
-        The controls: title, index of the reference atom, how far neighbours are shown [Å].
+    dataset, reference, shell, radius, axes, slices, intervals
+        The controls: title, index of the reference atom, which neighbours ("radius" or a shell of
+        `caviar_kit.vibrations.neighbour_shells`), how far they are shown [Å], "image" or "lattice" axes,
+        first and last slice (shown where slices were followed one by one), whether 95 % intervals are shown.
+    picture : Picture
+        With ``picture.canvas``, an ipympl canvas, or None where ipympl cannot be had.
+    files : ExportRow
+        "Export SVG" and "Export PNG".
+    page, message : ipywidgets.HTML
+        The tables, and what went wrong.
 
     Raises
     ------
     TypeError, ValueError
-        If ``results`` is something else, or empty.
+        If ``results`` is something else, or empty, or ``lattice`` is no Lattice.
     """
 
-    def __init__(self, results: EnsembleResult | Mapping[str, EnsembleResult]) -> None:
-        self._results = _checked(results)
-        first = next(iter(self._results.values()))
-        wide: dict[str, Any] = {
-            "style": {"description_width": "8em"},
-            "layout": {"width": "28em"},
-            "continuous_update": False,  # one drawing when the slider rests, not one per step
-        }
-        self.dataset = ipw.Dropdown(
-            options=list(self._results), description="data set", style=wide["style"], layout=wide["layout"]
+    def __init__(
+        self, results: Explorable | Mapping[str, Explorable], *, lattice: Lattice | None = None
+    ) -> None:
+        self._sources = sources_of(results)
+        if lattice is not None and not isinstance(lattice, Lattice):
+            raise TypeError(f"lattice must be a Lattice from fit_lattice, got {type(lattice).__name__}")
+        self._lattice = lattice
+        truth = any(source.true_tensor is not None for source in self._sources.values())
+        self._inches = _INCHES if truth else _INCHES_WITHOUT_TRUTH
+        self._known: dict[Any, Any] = {}  # what takes long and does not change
+        controls = CorrelationControls(self._sources)
+        self.dataset, self.reference, self.intervals = (
+            controls.dataset,
+            controls.reference,
+            controls.intervals,
         )
-        self.dataset.layout.display = None if len(self._results) > 1 else "none"
-        self.reference = ipw.IntSlider(
-            value=_central(first), min=0, max=len(first.positions) - 1, description="reference atom", **wide
-        )
-        bond, span = _extent(first)
-        self.radius = ipw.FloatSlider(
-            value=min(2.8 * bond, span),
-            min=round(bond, 1),
-            max=round(span + 0.1, 1),
-            step=0.1,
-            readout_format=".1f",
-            description="radius (Å)",
-            **wide,
-        )
-        self._picture, self._table = ipw.HTML(), ipw.HTML()
-        super().__init__([self.dataset, self.reference, self.radius, self._picture, self._table])
+        self.shell, self.radius = controls.shell, controls.radius
+        self.axes, self.slices = controls.axes, controls.slices
+        self._controls = controls
+        self.picture = Picture(*self._inches, on_click=self._clicked)
+        self.page, self.message = ipw.HTML(), ipw.HTML()
+        self.files = ExportRow(self.figure, self._about, self._say)
+        self._drawing = True
+        super().__init__([controls, self.message, self.picture, self.files, self.page])
         self.dataset.observe(self._change_data, names="value")
-        for control in (self.reference, self.radius):
+        for control in (self.reference, self.shell, self.radius, self.axes, self.slices, self.intervals):
             control.observe(self._draw, names="value")
         self._draw()
 
     @property
-    def result(self) -> EnsembleResult:
+    def result(self) -> Any:
         """The chosen data set."""
-        return self._results[self.dataset.value]
+        return self._sources[self.dataset.value].result
+
+    def select(self, y: float, x: float) -> None:
+        """Make the atom nearest to a place [Å] the reference, as a click does."""
+        self.reference.value = self._source.nearest(y, x)
 
     def figure(self) -> Figure:
-        """The picture of the present choice: reconstruction beside truth, on one scale."""
-        title = f"{self.dataset.value}, " if len(self._results) > 1 else ""
-        result, atom = self.result, self.reference.value
-        figure = Figure(figsize=(9.6, 5.6), layout="constrained")
-        left, right = figure.subplots(1, 2)
-        tensors = (result.greens_tensor, result.true_greens_tensor)
-        longest = max(_longest(result, tensor, atom, self.radius.value) for tensor in tensors)
-        scale = 1.2 * _extent(result)[0] / longest if longest > 0 else None
-        shared: dict[str, Any] = {"radius": self.radius.value, "scale": scale}
-        phase = result.phases.mean(axis=0)
-        plotting.correlation_arrows(
-            tensors[0], result.positions, atom, image=phase, sampling=result.sampling, ax=left, **shared
-        )
-        plotting.correlation_arrows(tensors[1], result.true_positions, atom, ax=right, **shared)
-        left.set_title(f"{title}atom {atom}: reconstructed", pad=24)
-        right.set_title("truth", pad=24)
-        right.set_ylabel("")
+        """The picture of the present choice, on one scale where the truth is beside it.
+
+        Raises
+        ------
+        ValueError
+            If local axes are asked for and the atoms form no lattice.
+        """
+        figure = Figure(figsize=self._inches, layout="constrained")
+        self._paint(figure)
         return figure
 
     def neighbours(self) -> list[dict[str, float]]:
-        """The atoms within the radius, nearest first: index, distance [Å], found and true G [pm²]."""
-        result, atom = self.result, self.reference.value
-        distance = np.linalg.norm(result.positions - result.positions[atom], axis=1)
-        tensors = {"": _PM2 * result.greens_tensor, "true ": _PM2 * result.true_greens_tensor}
-        rows = []
-        for other in np.argsort(distance, kind="stable"):
-            if other != atom and distance[other] <= self.radius.value:
-                row = {"atom": int(other), "distance": float(distance[other])}
-                for kind, tensor in tensors.items():
-                    row |= {f"{kind}{name}": float(tensor[atom, a, other, b]) for name, a, b in _PAIRS}
-                rows.append(row)
-        return rows
+        """The chosen atoms, nearest first: index, distance [Å], found and true G [pm²], ends of intervals.
+
+        Keys: "atom", "distance", "xx", "xx low", "xx high", "true xx" and so on, in the chosen axes. The
+        intervals are those of `caviar_kit.tensor_intervals`: of N/(N−1) times G, free of few-state bias.
+        """
+        source, axes = self._source, self._local_axes()
+        source = source if axes is None else source.along(axes)
+        return correlation_rows(source, self.reference.value, self._chosen(), intervals=self.intervals.value)
+
+    def table(self, separator: str = "\t") -> str:
+        """`neighbours` as text for a spreadsheet."""
+        return as_text(self.neighbours(), separator)
+
+    def export(self, path: str | os.PathLike[str]) -> Path:
+        """Write the picture as .svg or .png, its origin in the metadata; returns the path.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If ``path`` is no path or has another suffix.
+        """
+        return write_figure(path, self.figure(), title=self._words(), provenance=self.provenance())
+
+    def provenance(self) -> dict[str, Any]:
+        """What exported files say about the data and the choice."""
+        source, choice = self._source, self.shell.value
+        told: dict[str, Any] = {"data": self.dataset.value, **(source.origin or {}), "atoms": source.atoms}
+        told |= {"states": source.states or None, "reference atom": self.reference.value}
+        told |= {"neighbours": choice, "axes": self.axes.value}
+        if choice == "radius":
+            told["radius_angstrom"] = round(self.radius.value, 3)
+        if source.slices:
+            told["slices"] = list(self.slices.value)
+        return told
+
+    @property
+    def _source(self) -> CorrelationSource:
+        """The chosen data set and slices, in the image's axes."""
+        title, whole = self.dataset.value, self._sources[self.dataset.value]
+        if not whole.slices:
+            return whole
+        first, last = self.slices.value
+        return self._once((title, first, last), lambda: whole.of_slices(first, last))
+
+    def _local_axes(self) -> np.ndarray | None:
+        """Rows y', x'; None for those of the image."""
+        if self.axes.value == "image":
+            return None
+        if self._lattice is not None:
+            return self._lattice.axes
+        title = self.dataset.value
+        return self._once((title, "axes"), lambda: fit_lattice(self._sources[title].positions).axes)
+
+    def _once(self, key: Any, make: Callable[[], Any]) -> Any:
+        if key not in self._known:
+            self._known[key] = make()
+        return self._known[key]
+
+    def _chosen(self) -> np.ndarray:
+        return chosen_atoms(self._source, self.reference.value, self.shell.value, self.radius.value)
+
+    def _paint(self, figure: Figure) -> None:
+        source, atom, atoms = self._source, self.reference.value, self._chosen()
+        reach = self.radius.value
+        if self.shell.value not in ("radius", "self") and len(atoms):
+            far = np.linalg.norm(source.positions[atoms] - source.positions[atom], axis=1).max()
+            reach = float(far) + _MARGIN
+        title = f"{self.dataset.value}, " if len(self._sources) > 1 else ""
+        draw_arrows(figure, source, atom, atoms, radius=reach, axes=self._local_axes(), title=title)
+
+    def _words(self) -> str:
+        """What the picture shows."""
+        known = self._source.true_tensor is not None
+        return f"Correlation arrows around atom {self.reference.value}, reconstructed" + " and true" * known
 
     def _change_data(self, change: Any) -> None:
-        self.reference.max = len(self.result.positions) - 1  # clips the value, and draws if that changes it
+        # one drawing at the end, not one for every control that is set
+        self._drawing = False
+        try:
+            self._controls.limit(self._sources[self.dataset.value])
+        finally:
+            self._drawing = True
         self._draw()
 
-    def _draw(self, change: Any = None) -> None:
-        # an HTML widget, unlike an Output, also works in a script, and says what the picture shows
-        data = base64.b64encode(_png(self.figure())).decode()
-        alt = f"Correlation arrows around atom {self.reference.value}, reconstructed and true"
-        self._picture.value = f'<img alt="{alt}" style="max-width:100%" src="data:image/png;base64,{data}">'
-        self._table.value = self._page()
+    def _clicked(self, event: Any) -> None:
+        self.select(event.ydata, event.xdata)
 
-    def _page(self) -> str:
-        """The figures as an HTML table."""
-        rows = self.neighbours()
-        names = [name for name, *_ in _PAIRS]
-        heads = "".join(f'<th scope="col">{head}</th>' for head in ("atom", "distance (Å)", *names))
-        lines = []
-        for row in rows[:_ROWS_AT_MOST]:
-            figures = (f"{row[name]:z.1f} ({row['true ' + name]:z.1f})" for name in names)
-            cells = "".join(f"<td>{text}</td>" for text in (f"{row['distance']:.2f}", *figures))
-            lines.append(f'<tr><th scope="row">{row["atom"]:.0f}</th>{cells}</tr>')
-        more = f"<p>… and {len(rows) - _ROWS_AT_MOST} more</p>" if len(rows) > _ROWS_AT_MOST else ""
-        return (
-            "<p>Correlation with the reference in pm², truth in brackets; "
-            "xy: the reference along x, the neighbour along y.</p>"
-            '<table style="text-align:right;border-spacing:1em 0;border-collapse:separate">'
-            f"<thead><tr>{heads}</tr></thead><tbody>{''.join(lines)}</tbody></table>{more}"
-            f"<p>Agreement over all atoms:</p><pre>{escape(str(self.result.comparison))}</pre>"
-        )
+    def _draw(self, change: Any = None) -> None:
+        if not self._drawing:
+            return
+        self.message.value = ""
+        self.files.clear()
+        self.radius.disabled = self.shell.value not in ("radius", "self")
+        try:
+            with warnings.catch_warnings(record=True) as told:
+                warnings.simplefilter("always", UserWarning)
+                click = "; click an atom to make it the reference" if self.picture.canvas else ""
+                self.picture.show(self._paint, self._words() + click)
+                self.page.value = self._tables()
+            texts = dict.fromkeys(str(one.message) for one in told if one.category is UserWarning)
+            self.message.value = say("; ".join(texts)) if texts else ""
+        except (TypeError, ValueError) as error:
+            self.picture.blank()
+            self.page.value = ""
+            self.message.value = say(str(error))
+
+    def _tables(self) -> str:
+        """The figures as HTML."""
+        source, rows, local = self._source, self.neighbours(), self._local_axes()
+        prime = "" if local is None else "′"
+        csv = link(f"{self._stem()}.csv", as_text(rows, ",").encode("utf-8-sig"), "text/csv", "Save as CSV")
+        parts = [
+            f"<p>{escape(self._heading(prime))} {csv}</p>",
+            html_rows(rows, prime),
+        ]
+        means = self._once((self.dataset.value, "shells", self.slices.value), lambda: shell_means(source))
+        if means is not None and self.intervals.value:
+            parts += ["<p>Means over all atoms, along and across the line between two, in pm²:</p>"]
+            parts += [html_shells(means)]
+        if source.agreement:
+            parts += [f"<p>Agreement over all atoms:</p><pre>{escape(source.agreement)}</pre>"]
+        return "".join(parts)
+
+    def _heading(self, prime: str) -> str:
+        source = self._source
+        words = "Correlation with the reference in pm²"
+        if self.intervals.value and source.states:
+            words += f" [95 % interval of N/(N−1) times it, N = {source.states} states]"
+        if source.true_tensor is not None:
+            words += " (truth)"
+        words += f"; x{prime}y{prime}: the reference along x{prime}, the neighbour along y{prime}."
+        return words
+
+    def _stem(self) -> str:
+        name = "".join(c if c.isalnum() else "_" for c in self.dataset.value)
+        return f"correlations_{name}_atom{self.reference.value}"
+
+    def _about(self) -> tuple[str, str, dict[str, Any]]:
+        """Name of files, title and origin."""
+        return self._stem(), self._words(), self.provenance()
+
+    def _say(self, sentence: str) -> None:
+        self.message.value = say(sentence)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         """The live panel; beside it a still picture for pages without a kernel."""
         bundle = super()._repr_mimebundle_(**kwargs)
-        if isinstance(bundle, dict):
-            bundle["image/png"] = _png(self.figure())
+        if isinstance(bundle, dict) and not self.message.value:
+            bundle["image/png"] = png(self.figure())
         return bundle
-
-
-def _checked(results: Any) -> dict[str, EnsembleResult]:
-    if isinstance(results, EnsembleResult):
-        return {results.name: results}
-    if not isinstance(results, Mapping) or not all(isinstance(r, EnsembleResult) for r in results.values()):
-        raise TypeError(
-            f"results must be an EnsembleResult or map titles to them, got {type(results).__name__}; "
-            "make one with measure(ptychography, example)"
-        )
-    if not results:
-        raise ValueError("results is empty: nothing to explore")
-    return {str(title): result for title, result in results.items()}
-
-
-def _central(result: EnsembleResult) -> int:
-    """The atom nearest to the middle."""
-    where = result.positions
-    return int(np.linalg.norm(where - where.mean(axis=0), axis=1).argmin())
-
-
-def _extent(result: EnsembleResult) -> tuple[float, float]:
-    """Shortest and longest distance between atoms [Å]."""
-    where = result.positions
-    apart = np.linalg.norm(where[:, None] - where, axis=-1)
-    return (float(apart[apart > 0].min()), float(apart.max())) if len(where) > 1 else (1.0, 2.0)
-
-
-def _longest(result: EnsembleResult, tensor: np.ndarray, atom: int, radius: float) -> float:
-    """Longest arrow [pm²] within the radius."""
-    distance = np.linalg.norm(result.positions - result.positions[atom], axis=1)
-    others = (distance <= radius) & (np.arange(len(distance)) != atom)
-    return _PM2 * float(np.linalg.norm(tensor[atom][:, others], axis=-1).max(initial=0))
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=90)
-    return buffer.getvalue()

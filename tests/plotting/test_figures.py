@@ -64,6 +64,22 @@ def test_default_scale_radius_and_self(tensor):
     assert len(arrows(with_self)[0].U) == 4
 
 
+def test_chosen_neighbours_only(tensor):
+    mask = np.array([False, False, True, True])
+    ax = ck.plot.correlation_arrows(tensor, POSITIONS, 0, neighbours=mask)
+    np.testing.assert_allclose(arrows(ax)[0].XY, POSITIONS[[2]][:, ::-1])
+    assert len(ax.collections[0].get_offsets()) == 3  # all atoms near by are drawn
+
+
+def test_arrows_of_local_axes_lie_in_the_image(tensor):
+    axes = np.array([[0.6, 0.8], [-0.8, 0.6]])  # rows y', x'
+    ax = ck.plot.correlation_arrows(tensor, POSITIONS, 0, scale=0.01, axes=axes)
+    for quiver, row in zip(arrows(ax), axes, strict=False):
+        expected = np.einsum("a,ajc->jc", row, tensor[0])[[1, 2]]  # what follows u·row, along y and x
+        np.testing.assert_allclose(np.stack([quiver.V, quiver.U], 1), 100 * expected)
+    assert {"x′", "y′", "follows its x′"} <= set(texts(ax))
+
+
 def test_arrows_differ_without_colour(tensor):
     ax = ck.plot.correlation_arrows(tensor, POSITIONS, 0)
     hollow, filled = (np.asarray(q.get_facecolor())[0, :3] for q in arrows(ax)[:2])
@@ -158,6 +174,8 @@ OBJ = np.ones((2, 1, 8, 8), complex)
         ),
         (ValueError, "radius", lambda: ck.plot.correlation_arrows(G, POSITIONS, 0, radius=-1)),
         (ValueError, "scale", lambda: ck.plot.correlation_arrows(G, POSITIONS, 0, scale=0)),
+        (ValueError, "neighbours", lambda: ck.plot.correlation_arrows(G, POSITIONS, 0, neighbours=[0, 1])),
+        (ValueError, "axes", lambda: ck.plot.correlation_arrows(G, POSITIONS, 0, axes=2 * np.eye(2))),
         (TypeError, "ax must be", lambda: ck.plot.correlation_arrows(G, POSITIONS, 0, ax="left")),
         (ValueError, "G must have shape", lambda: ck.plot.greens_tensor(np.zeros((4, 4)))),
         (ValueError, "G must be finite", lambda: ck.plot.greens_tensor(G * np.nan)),

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from caviar_kit.vibrations import brillouin_path
+from caviar_kit.vibrations import brillouin_path, special_points
 from tests.vibrations.crystals import honeycomb, square
 
 A = honeycomb().vectors
@@ -27,6 +27,21 @@ def test_wave_vectors_contain_2_pi():
     assert np.linalg.norm(path.q[place(path, "K")]) == pytest.approx(4 * np.pi / (3 * a))
     assert np.linalg.norm(path.q[place(path, "M")]) == pytest.approx(2 * np.pi / (math.sqrt(3) * a))
     assert [name for _, name in path.labels] == ["Γ", "K", "M", "Γ"]
+
+
+@pytest.mark.parametrize("vectors, names", [(A, "GKM"), (square().vectors, "GMX"), (A[::-1], "GKM")])
+def test_special_points_are_those_that_a_path_may_have(vectors, names):
+    found = special_points(vectors)
+    assert sorted(found) == sorted(names)
+    path = brillouin_path(vectors, "".join(found))
+    for distance, name in path.labels:
+        place = path.fractions[np.abs(path.distance - distance).argmin()]
+        np.testing.assert_allclose(place, found["G" if name == "Γ" else name], atol=1e-12)
+
+
+def test_special_points_need_a_lattice():
+    with pytest.raises(ValueError, match="vectors must not be parallel"):
+        special_points([[1.0, 0.0], [2.0, 0.0]])
 
 
 def test_points_are_even_and_weights_make_a_mean():
