@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
@@ -112,14 +114,22 @@ class _GifWriter(PillowWriter):
 
 
 def _palette(images: list[Any]) -> Any:
-    """A picture with 256 colours that suit all images, rare ones as well as common ones."""
-    colours: set[tuple[int, int, int]] = set()
+    """A picture with 256 colours that suit all images.
+
+    Colours count by the cube root of their pixels: the few bright pixels of the atoms get shades of their
+    own, the many of the background do not change their colour.
+    """
+    counts: Counter[int] = Counter()
     for image in images:
         packed = np.asarray(image, dtype=np.uint32) @ np.array([1, 256, 65536], dtype=np.uint32)
-        colours.update((n & 255, n >> 8 & 255, n >> 16) for n in np.unique(packed).tolist())
-    each_once = images[0].resize((len(colours), 1))
-    each_once.putdata(sorted(colours))
-    return each_once.quantize(colors=256, method=_MEDIAN_CUT)
+        colours, pixels = np.unique(packed, return_counts=True)
+        counts.update(dict(zip(colours.tolist(), pixels.tolist(), strict=True)))
+    sample: list[tuple[int, int, int]] = []
+    for colour, pixels in sorted(counts.items()):
+        sample += [(colour & 255, colour >> 8 & 255, colour >> 16)] * math.ceil(pixels ** (1 / 3))
+    picture = images[0].resize((len(sample), 1))
+    picture.putdata(sample)
+    return picture.quantize(colors=256, method=_MEDIAN_CUT)
 
 
 def _writer(target: Path, speed: Any, text: str) -> Any:
@@ -137,8 +147,8 @@ def _write(writer: Any, path: Path, first: Figure, others: Iterator[Figure]) -> 
                 writer.fig = figure
                 writer.grab_frame()
     except subprocess.CalledProcessError as error:
-        said = (error.stderr or b"").decode(errors="replace").strip().splitlines()
-        raise RuntimeError(f"ffmpeg failed: {said[-1] if said else error}") from error
+        said = str(error.stderr or error).strip().splitlines()
+        raise RuntimeError(f"ffmpeg failed: {said[-1]}") from error
 
 
 def _of_one_size(frames: Iterable[Figure]) -> Iterator[Figure]:
