@@ -69,7 +69,7 @@ def save_movie(
         raise FileNotFoundError(f"there is no folder {target.parent}")
     if target.is_dir():
         raise ValueError(f"path must be a file, {target} is a folder")
-    text = json.dumps(dict(provenance or {}), default=_jsonable, indent=1, ensure_ascii=False)
+    text = json.dumps(dict(provenance or {}), default=_jsonable, ensure_ascii=False)
     writer = _writer(target, speed, text)
     figures = _of_one_size(frames)
     first = next(figures, None)
@@ -82,7 +82,8 @@ def save_movie(
     finally:
         partial.unlink(missing_ok=True)
     if provenance is not None:
-        target.with_name(target.name + ".json").write_text(text + "\n", encoding="utf-8")
+        indented = json.dumps(json.loads(text), indent=1, ensure_ascii=False)
+        target.with_name(target.name + ".json").write_text(indented + "\n", encoding="utf-8")
     return target
 
 

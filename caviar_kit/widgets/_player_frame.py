@@ -15,7 +15,8 @@ from caviar_kit.plotting.stills import column_displacements, complex_wave, phase
 
 __all__ = ["Look", "caption", "draw", "provenance"]
 
-_PICTURE, _NARROW, _GAP, _BAR, _LABELS, _TOP, _EDGE = 5.0, 3.4, 0.12, 0.18, 0.95, 0.55, 0.15  # inch
+_PICTURE, _PICTURE_OF_TWO = 5.0, 2.7  # inch, longer side
+_NARROW, _GAP, _BAR, _LABELS, _TOP, _EDGE = 2.7, 0.12, 0.18, 0.8, 0.55, 0.15  # inch
 _DPI = 100
 
 
@@ -131,7 +132,7 @@ def _entitle(figure: Figure, lines: list[str]) -> None:
 def _axes(shape: Any, view: EnsembleView, count: int) -> tuple[Figure, list[tuple[Axes, Axes]]]:
     """A figure with ``count`` pictures of this shape and the places of their colour bars."""
     height, width = shape[-2] * view.sampling[0], shape[-1] * view.sampling[1]
-    scale = (_PICTURE if count == 1 else 0.75 * _PICTURE) / max(height, width)
+    scale = (_PICTURE if count == 1 else _PICTURE_OF_TWO) / max(height, width)
     high, wide = scale * height, scale * width
     column = max(wide, _NARROW)
     step = _EDGE + column + _GAP + _BAR + _LABELS

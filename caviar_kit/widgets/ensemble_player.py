@@ -30,7 +30,7 @@ class EnsemblePlayer(ipw.VBox):
     """Panel that steps through states, slices and probe modes with one contrast, and writes movies.
 
     Arrow keys move the sliders. The same from a script: ``player.state.value = 3``,
-    ``player.slice.value = 0`` (or ``"all (projected)"``), ``player.show.value = "difference"``;
+    ``player.slice.value = 0`` (or ``"all (projected)"``, their sum), ``player.show.value = "difference"``;
     ``player.figure()`` returns the picture and ``player.export("states.gif")`` writes the movie.
 
     Parameters
@@ -63,14 +63,13 @@ class EnsemblePlayer(ipw.VBox):
         self._pictures: dict[Look, bytes] = {}
         self._writing: Thread | None = None
         self._make_controls()
-        self._make_export(str(self._view.origin.get("name") or "ensemble"))
-        self._picture = ipw.HTML()
+        self._make_export()
+        self._picture = ipw.HTML(layout={"flex": "1 1 0%", "min_width": "0"})  # shrinks to the page
         animated = ipw.HBox([self.play, self._animation])
         export = ipw.HBox([self.export_gif, self.export_mp4])
         chosen = [self.show, self.state, self.slice, self.mode, self.held, self.columns, self.magnify]
         controls = ipw.VBox([*chosen, self.frames_per_second, animated, self.file, export, self._status])
-        page = ipw.HBox([controls, self._picture], layout={"flex_flow": "row wrap"})
-        super().__init__([page], layout={"max_width": "1280px"})
+        super().__init__([ipw.HBox([controls, self._picture])], layout={"max_width": "1280px"})
         for control in chosen:
             control.observe(self._draw, names="value")
         self._draw()
@@ -90,7 +89,8 @@ class EnsemblePlayer(ipw.VBox):
             options=shown, description="show", style=wide["style"], layout={"width": "26em"}
         )
         self.state = ipw.IntSlider(max=states - 1, description="state", **wide)
-        options = [_PROJECTED, *range(slices)] if slices > 1 else [_PROJECTED]
+        single = [(str(number), number) for number in range(slices)] if slices > 1 else []
+        options = [("projected", _PROJECTED), *single]
         self.slice = ipw.SelectionSlider(options=options, description="slice", **wide)
         self.mode = ipw.IntSlider(max=max(modes - 1, 0), description="probe mode", **wide)
         self.held = ipw.Checkbox(True, description="hold contrast", **plain)
@@ -98,7 +98,7 @@ class EnsemblePlayer(ipw.VBox):
         self.columns = ipw.Checkbox(False, description="show columns", **plain)
         self.columns.tooltip = "Arrows: how far each column is from its mean position"
         self.magnify = ipw.IntSlider(10, 1, 50, description="arrows ×", **wide)
-        self.frames_per_second = ipw.IntSlider(4, 1, 20, description="frames per second", **wide)
+        self.frames_per_second = ipw.IntSlider(4, 1, 20, description="frames/s", **wide)
         for control, useful in ((self.slice, slices > 1), (self.mode, modes > 0)):
             control.layout.display = None if useful else "none"
         for control in (self.columns, self.magnify):
@@ -117,9 +117,11 @@ class EnsemblePlayer(ipw.VBox):
         self.frames_per_second.observe(self._pace, names="value")
         self._pace()
 
-    def _make_export(self, name: str) -> None:
+    def _make_export(self) -> None:
+        origin = self._view.origin
+        named = origin["source"] != "MixedObjectMultislicePtychography"  # whose usual name is the method's
         self.file = ipw.Text(
-            name,
+            origin["name"] if named else "ensemble",
             description="file name",
             tooltip="Written beside the notebook unless a folder is given",
             style={"description_width": "8em"},
@@ -171,8 +173,9 @@ class EnsemblePlayer(ipw.VBox):
             control.disabled = probe
         self.mode.disabled = not probe
         turning = self.mode if probe else self.state
-        self._animation.max = turning.max
+        self._animation.max = max(self._animation.max, turning.max)  # or the clock would clip the value
         self._animation.value = turning.value
+        self._animation.max = turning.max
         self.play.disabled = turning.max == 0
         data = base64.b64encode(self._png()).decode()
         alt = escape(caption(self._view, self.look))
@@ -260,7 +263,7 @@ class EnsemblePlayer(ipw.VBox):
             self.export_mp4.disabled = bool(self._no_mp4)
 
     def _say(self, sentence: str) -> None:
-        self._status.value = f'<span role="status" style="line-height:1.3">{escape(sentence)}</span>'
+        self._status.value = f'<div role="status" style="line-height:1.4">{escape(sentence)}</div>'
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         """The live panel; beside it a still picture for pages without a kernel."""

@@ -151,9 +151,11 @@ def test_play_runs_through_the_modes_of_a_probe(fitted):
     player = ck.widgets.EnsemblePlayer(fitted)
     player.state.value = 2
     player.show.value = "probe"
-    assert player._animation.max == 1 and player.state.value == 2
+    assert player._animation.max == 1 and (player.state.value, player.mode.value) == (2, 0)
     player._animation.value = 1
-    assert player.mode.value == 1 and player.state.value == 2
+    assert (player.state.value, player.mode.value) == (2, 1)
+    player.show.value = "phase"
+    assert player._animation.value == 2 and (player.state.value, player.mode.value) == (2, 1)
 
 
 def test_a_single_state_has_nothing_to_play():
@@ -234,6 +236,16 @@ def test_without_ffmpeg_the_button_says_why(player, monkeypatch):
     monkeypatch.setitem(plt.rcParams, "animation.ffmpeg_path", "no-such-program")
     player = ck.widgets.EnsemblePlayer(states())
     assert player.export_mp4.disabled and "ffmpeg" in player.export_mp4.tooltip and "ffmpeg" in status(player)
+
+
+def test_the_movie_of_a_probe_runs_through_its_modes(fitted, tmp_path):
+    player = ck.widgets.EnsemblePlayer(fitted)
+    player.show.value = "probe"
+    with Image.open(player.export(tmp_path / "probe.gif")) as movie:
+        record = json.loads(movie.info["comment"].decode())
+        assert movie.n_frames == record["frame_count"] == 2
+    assert record["shown"]["frames"] == "modes" and record["contrast_limits"] == [0, pytest.approx(1)]
+    assert record["seed"] == 0 and record["loss"] == fitted.error_iterations[-1]
 
 
 def test_refuses_bad_input(player, tmp_path):
