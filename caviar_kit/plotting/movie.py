@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import subprocess
 from collections import Counter
@@ -15,13 +14,14 @@ from typing import Any
 import numpy as np
 from matplotlib.animation import FFMpegWriter, PillowWriter
 from matplotlib.figure import Figure
+from scipy.spatial import cKDTree
 
 from caviar_kit import validation
 
 __all__ = ["MOVIE_SUFFIXES", "save_movie", "why_no_mp4"]
 
 MOVIE_SUFFIXES = (".gif", ".mp4")
-_MEDIAN_CUT, _NO_DITHER = 0, 0  # Pillow's numbers
+_MEDIAN_CUT = 0  # Pillow's number
 
 
 def save_movie(
@@ -100,9 +100,7 @@ class _GifWriter(PillowWriter):
     _frames: list[Any]
 
     def finish(self) -> None:
-        images = [image.convert("RGB") for image in self._frames]
-        palette = _palette(images)
-        first, *others = (image.quantize(palette=palette, dither=_NO_DITHER) for image in images)
+        first, *others = _with_one_palette([image.convert("RGB") for image in self._frames])
         first.save(
             self.outfile,
             format="GIF",
@@ -114,23 +112,46 @@ class _GifWriter(PillowWriter):
         )
 
 
-def _palette(images: list[Any]) -> Any:
-    """A picture with 256 colours that suit all images.
-
-    Colours count by the cube root of their pixels: the few bright pixels of the atoms get shades of their
-    own, the many of the background do not change their colour.
-    """
+def _with_one_palette(images: list[Any]) -> list[Any]:
+    """Pillow's RGB images with 256 colours, the same in all; a colour becomes the nearest of them."""
     counts: Counter[int] = Counter()
     for image in images:
-        packed = np.asarray(image, dtype=np.uint32) @ np.array([1, 256, 65536], dtype=np.uint32)
-        colours, pixels = np.unique(packed, return_counts=True)
-        counts.update(dict(zip(colours.tolist(), pixels.tolist(), strict=True)))
-    sample: list[tuple[int, int, int]] = []
-    for colour, pixels in sorted(counts.items()):
-        sample += [(colour & 255, colour >> 8 & 255, colour >> 16)] * math.ceil(pixels ** (1 / 3))
-    picture = images[0].resize((len(sample), 1))
-    picture.putdata(sample)
-    return picture.quantize(colors=256, method=_MEDIAN_CUT)
+        numbers, pixels = np.unique(_numbered(image), return_counts=True)
+        counts.update(dict(zip(numbers.tolist(), pixels.tolist(), strict=True)))
+    numbers = np.array(sorted(counts), dtype=np.uint32)
+    pixels = np.array([counts[number] for number in numbers.tolist()])
+    colours = np.stack([numbers & 255, numbers >> 8 & 255, numbers >> 16], axis=-1).astype(np.uint8)
+    palette, patch = _palette(images[0], colours, pixels)
+    nearest = cKDTree(palette).query(colours)[1].astype(np.uint8)
+    indexed = []
+    for image in images:
+        picture = patch.resize(image.size)
+        picture.putpalette(palette.ravel().tolist())
+        picture.frombytes(nearest[np.searchsorted(numbers, _numbered(image))].tobytes())
+        indexed.append(picture)
+    return indexed
+
+
+def _palette(image: Any, colours: np.ndarray, pixels: np.ndarray) -> tuple[np.ndarray, Any]:
+    """Up to 256 of the colours (n, 3), and an image in palette mode.
+
+    Median cut, in which colours count by the cube root of their pixels: the few bright pixels of atoms get
+    shades of their own. Of each box the commonest colour is taken, so that white stays white.
+    """
+    sample = np.repeat(colours, np.ceil(np.cbrt(pixels)).astype(int), axis=0)
+    patch = image.resize((len(sample), 1))
+    patch.frombytes(sample.tobytes())
+    patch = patch.quantize(colors=256, method=_MEDIAN_CUT)
+    boxes = np.unique(np.reshape(patch.getpalette(), (-1, 3)), axis=0)
+    box = cKDTree(boxes).query(colours)[1]
+    order = np.lexsort((pixels, box))  # the commonest of each box comes last
+    last = np.flatnonzero(np.diff(box[order], append=-1))
+    return colours[order[last]], patch
+
+
+def _numbered(image: Any) -> np.ndarray:
+    """One number per colour (y, x)."""
+    return np.asarray(image, dtype=np.uint32) @ np.array([1, 256, 65536], dtype=np.uint32)
 
 
 def _writer(target: Path, speed: Any, text: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -136,7 +137,8 @@ def _axes(shape: Any, view: EnsembleView, count: int) -> tuple[Figure, list[tupl
     high, wide = scale * height, scale * width
     column = max(wide, _NARROW)
     step = _EDGE + column + _GAP + _BAR + _LABELS
-    whole = (count * step, _TOP + max(high, _NARROW / 2) + _EDGE)
+    inches = (count * step, _TOP + max(high, _NARROW / 2) + _EDGE)
+    whole = [2 * math.ceil(_DPI * inch / 2) / _DPI for inch in inches]  # even, as movies are
     figure = Figure(figsize=whole, dpi=_DPI)
 
     def place(left: float, size: float) -> Axes:

@@ -62,7 +62,8 @@ def test_each_figure_becomes_one_frame_of_its_own_look(tmp_path):
     viridis = mpl.colormaps["viridis"]
     for picture, value in zip(pictures, np.linspace(0, 1, 7), strict=True):
         expected = 255 * np.array(viridis(value)[:3])
-        np.testing.assert_allclose(picture[50, 75], expected, atol=12)
+        np.testing.assert_allclose(picture[50, 75], expected, atol=4)
+        assert (picture[2, 2] == 255).all()
 
 
 def test_equal_values_have_equal_colours_in_all_frames(tmp_path):
