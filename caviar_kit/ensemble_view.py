@@ -22,7 +22,7 @@ __all__ = ["KINDS", "EnsembleView", "view_ensemble"]
 
 KINDS = ("phase", "difference")
 _CLIPPED_PERCENT = 0.1  # of the pixels at either end lie outside the contrast limits
-_COUNTED_PIXELS = 2_000_000
+_COUNTED_PIXELS = 2_000_000  # about as many are enough for the common limits
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,10 +93,13 @@ class EnsembleView:
         (low, high)
             Different even where all pixels are equal.
         """
-        if state is None:
+        validation.choice("kind", kind, KINDS)
+        if state is not None:
+            low, high = _spread(self.image(kind, state, None if projected else slice_index))
+        elif (kind, projected) in self._held:
             low, high = self._held[kind, projected]
         else:
-            low, high = _spread(self.image(kind, state, None if projected else slice_index))
+            low, high = self._held[kind, projected] = self._common(kind, projected)
         if kind == "difference":
             high = max(abs(low), abs(high))
             low = -high
@@ -104,11 +107,12 @@ class EnsembleView:
 
     @cached_property
     def _held(self) -> dict[tuple[str, bool], tuple[float, float]]:
-        held = {}
-        for projected, stack in ((True, self._projected), (False, self.phases)):
-            held["phase", projected] = _spread(stack)
-            held["difference", projected] = _spread(stack - stack.mean(axis=0))
-        return held
+        return {}
+
+    def _common(self, kind: str, projected: bool) -> tuple[float, float]:
+        stack = self._projected if projected else self.phases
+        some = stack.reshape(len(stack), -1)[:, :: max(1, stack.size // _COUNTED_PIXELS)]
+        return _spread(some - some.mean(axis=0) if kind == "difference" else some)
 
     def _stack(self, kind: str, slice_index: int | None) -> np.ndarray:
         validation.choice("kind", kind, KINDS)
@@ -234,6 +238,5 @@ def _losses(loss: Any) -> dict[str, Any]:
 
 
 def _spread(values: np.ndarray) -> tuple[float, float]:
-    some = values.ravel()[:: max(1, values.size // _COUNTED_PIXELS)]
-    low, high = np.percentile(some, (_CLIPPED_PERCENT, 100 - _CLIPPED_PERCENT))
+    low, high = np.percentile(values, (_CLIPPED_PERCENT, 100 - _CLIPPED_PERCENT))
     return float(low), float(high)

@@ -66,6 +66,12 @@ def test_held_limits_enclose_all_states_and_slices():
     assert view.limits("phase", projected=False, state=1, slice_index=2) != (low, high)
 
 
+def test_limits_of_large_ensembles_come_from_some_of_their_pixels(monkeypatch):
+    view, every = random_view(), random_view().limits("difference", projected=False)
+    monkeypatch.setattr("caviar_kit.ensemble_view._COUNTED_PIXELS", 1000)
+    np.testing.assert_allclose(view.limits("difference", projected=False), every, rtol=0.2)
+
+
 def test_limits_of_differences_are_symmetric_and_never_empty():
     low, high = random_view().limits("difference", projected=True)
     assert low == -high < 0
@@ -112,3 +118,5 @@ def test_refuses_what_is_not_there():
     for arguments in (("colour", 0, 0), ("phase", 4, 0), ("phase", 0, 3)):
         with pytest.raises(ValueError, match="must be"):
             view.image(*arguments)
+    with pytest.raises(ValueError, match="kind must be one of 'phase', 'difference'"):
+        view.limits("colour", projected=True)

@@ -137,8 +137,7 @@ def _axes(shape: Any, view: EnsembleView, count: int) -> tuple[Figure, list[tupl
     high, wide = scale * height, scale * width
     column = max(wide, _NARROW)
     step = _EDGE + column + _GAP + _BAR + _LABELS
-    inches = (count * step, _TOP + max(high, _NARROW / 2) + _EDGE)
-    whole = [2 * math.ceil(_DPI * inch / 2) / _DPI for inch in inches]  # even, as movies are
+    whole = _even(count * step), _even(_TOP + max(high, _NARROW / 2) + _EDGE)
     figure = Figure(figsize=whole, dpi=_DPI)
 
     def place(left: float, size: float) -> Axes:
@@ -146,3 +145,8 @@ def _axes(shape: Any, view: EnsembleView, count: int) -> tuple[Figure, list[tupl
 
     starts = [number * step + _EDGE + (column - wide) / 2 for number in range(count)]
     return figure, [(place(start, wide), place(start + wide + _GAP, _BAR)) for start in starts]
+
+
+def _even(inches: float) -> float:
+    """At least as much, and an even number of pixels, as movies need."""
+    return 2 * math.ceil(_DPI * inches / 2) / _DPI

@@ -231,6 +231,17 @@ def test_errors_are_sentences_in_the_panel(player, tmp_path):
     assert status(player) == "Give the movie a file name."
 
 
+def test_a_movie_that_fails_resets_the_buttons(player, tmp_path, monkeypatch):
+    def fail(*arguments, **settings):
+        raise ArithmeticError("the palette <is> empty")
+
+    monkeypatch.setattr(ensemble_player, "save_movie", fail)
+    player.file.value = str(tmp_path / "a")
+    player.export_gif.click()
+    assert player.wait(60) and "was not written: the palette &lt;is&gt; empty" in status(player)
+    assert not player.export_gif.disabled
+
+
 def test_without_ffmpeg_the_button_says_why(player, monkeypatch):
     monkeypatch.setitem(plt.rcParams, "animation.ffmpeg_path", "no-such-program")
     player = ck.widgets.EnsemblePlayer(states())
