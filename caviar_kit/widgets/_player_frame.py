@@ -17,7 +17,8 @@ from caviar_kit.plotting.stills import column_displacements, complex_wave, phase
 __all__ = ["Look", "caption", "draw", "provenance"]
 
 _PICTURE, _PICTURE_OF_TWO = 5.0, 2.7  # inch, longer side
-_NARROW, _GAP, _BAR, _LABELS, _TOP, _EDGE = 2.7, 0.12, 0.18, 0.8, 0.55, 0.15  # inch
+_NARROW, _LOW = 3.8, 2.0  # inch, room for title and labels
+_GAP, _BAR, _LABELS, _TOP, _EDGE = 0.12, 0.18, 0.8, 0.55, 0.15  # inch
 _DPI = 100
 
 
@@ -135,16 +136,18 @@ def _axes(shape: Any, view: EnsembleView, count: int) -> tuple[Figure, list[tupl
     height, width = shape[-2] * view.sampling[0], shape[-1] * view.sampling[1]
     scale = (_PICTURE if count == 1 else _PICTURE_OF_TWO) / max(height, width)
     high, wide = scale * height, scale * width
-    column = max(wide, _NARROW)
+    column = max(wide, _NARROW if count == 1 else _PICTURE_OF_TWO)
+    body = max(high, _LOW)
     step = _EDGE + column + _GAP + _BAR + _LABELS
-    whole = _even(count * step), _even(_TOP + max(high, _NARROW / 2) + _EDGE)
+    whole = _even(count * step), _even(_TOP + body + _EDGE)
     figure = Figure(figsize=whole, dpi=_DPI)
 
-    def place(left: float, size: float) -> Axes:
-        return figure.add_axes((left / whole[0], _EDGE / whole[1], size / whole[0], high / whole[1]))
+    def place(left: float, wide: float, high: float) -> Axes:
+        bottom = _EDGE + (body - high) / 2
+        return figure.add_axes((left / whole[0], bottom / whole[1], wide / whole[0], high / whole[1]))
 
     starts = [number * step + _EDGE + (column - wide) / 2 for number in range(count)]
-    return figure, [(place(start, wide), place(start + wide + _GAP, _BAR)) for start in starts]
+    return figure, [(place(start, wide, high), place(start + wide + _GAP, _BAR, body)) for start in starts]
 
 
 def _even(inches: float) -> float:

@@ -108,6 +108,18 @@ def test_frames_have_the_same_layout_whatever_they_show(player):
     np.testing.assert_allclose(places[1:], [places[0]] * 2)
 
 
+@pytest.mark.parametrize("shape", [(10, 90), (90, 10)])
+def test_words_fit_beside_narrow_fields(shape):
+    phases = np.random.default_rng(0).random((2, 2, *shape))
+    player = ck.widgets.EnsemblePlayer(ck.ObjectEnsemble(np.exp(1j * phases), (0.2, 0.2), [2.0]))
+    player.show.value, player.held.value = "difference", False
+    figure = player.figure()
+    figure.canvas.draw()
+    for text in (figure.texts[0], figure.axes[1].yaxis.label):
+        box = text.get_window_extent()
+        assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= figure.bbox.x1 and box.y1 <= figure.bbox.y1
+
+
 def test_columns_of_a_result_are_drawn_where_they_were_found():
     result = ensemble()
     player = ck.widgets.EnsemblePlayer(result)
