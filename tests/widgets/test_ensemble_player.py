@@ -103,7 +103,7 @@ def test_frames_have_the_same_layout_whatever_they_show(player):
     for state, held in ((0, True), (3, True), (1, False)):
         player.state.value, player.held.value = state, held
         figure = player.figure()
-        figure.canvas.draw()
+        figure.draw_without_rendering()
         places.append([ax.get_position().bounds for ax in figure.axes])
     np.testing.assert_allclose(places[1:], [places[0]] * 2)
 
@@ -114,7 +114,7 @@ def test_words_fit_beside_narrow_fields(shape):
     player = ck.widgets.EnsemblePlayer(ck.ObjectEnsemble(np.exp(1j * phases), (0.2, 0.2), [2.0]))
     player.show.value, player.held.value = "difference", False
     figure = player.figure()
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     for text in (figure.texts[0], figure.axes[1].yaxis.label):
         box = text.get_window_extent()
         assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= figure.bbox.x1 and box.y1 <= figure.bbox.y1
