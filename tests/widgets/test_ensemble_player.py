@@ -78,10 +78,9 @@ def test_probe_modes_have_amplitude_phase_and_share(fitted):
 
 def test_contrast_is_held_until_it_is_released(player):
     held = set()
-    for state in range(4):
-        for chosen in range(3):
-            player.state.value, player.slice.value = state, chosen
-            held.add(shown(player).get_clim())
+    for state, chosen in ((0, 0), (1, 2), (3, 1)):
+        player.state.value, player.slice.value = state, chosen
+        held.add(shown(player).get_clim())
     assert len(held) == 1
     player.held.value = False
     own = shown(player).get_clim()
@@ -192,7 +191,7 @@ def test_the_movie_has_all_states_and_its_origin(player, tmp_path):
 
 def test_frames_of_the_movie_are_the_pictures_of_the_panel(player, tmp_path):
     with Image.open(player.export(tmp_path / "a.gif")) as movie:
-        for state in range(4):
+        for state in (0, 3):
             movie.seek(state)
             player.state.value = state
             data = base64.b64decode(re.search('base64,(.*?)"', picture(player))[1])
