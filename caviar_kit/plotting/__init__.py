@@ -11,6 +11,7 @@ from caviar_kit.plotting.criticism import residual_maps
 from caviar_kit.plotting.curves import loss
 from caviar_kit.plotting.dispersion import dispersion
 from caviar_kit.plotting.instrument import probe_modes, refined_positions
+from caviar_kit.plotting.movie import save_movie
 from caviar_kit.plotting.spectra import (
     depth_map,
     depth_power,
@@ -19,9 +20,12 @@ from caviar_kit.plotting.spectra import (
     ring_correlation,
 )
 from caviar_kit.plotting.states import object_states
+from caviar_kit.plotting.stills import column_displacements, complex_wave, phase_map
 from caviar_kit.plotting.tensor import greens_tensor
 
 __all__ = [
+    "column_displacements",
+    "complex_wave",
     "correlation_agreement",
     "correlation_arrows",
     "depth_map",
@@ -33,9 +37,11 @@ __all__ = [
     "loss",
     "object_states",
     "pattern_contributions",
+    "phase_map",
     "power_spectrum",
     "probe_modes",
     "refined_positions",
     "residual_maps",
     "ring_correlation",
+    "save_movie",
 ]

@@ -2,7 +2,8 @@
 
 from caviar_kit.widgets.correlation_explorer import CorrelationExplorer
 from caviar_kit.widgets.dispersion_explorer import DispersionExplorer
+from caviar_kit.widgets.ensemble_player import EnsemblePlayer
 from caviar_kit.widgets.job import Job
 from caviar_kit.widgets.reconstruction_panel import ReconstructionPanel
 
-__all__ = ["CorrelationExplorer", "DispersionExplorer", "Job", "ReconstructionPanel"]
+__all__ = ["CorrelationExplorer", "DispersionExplorer", "EnsemblePlayer", "Job", "ReconstructionPanel"]
