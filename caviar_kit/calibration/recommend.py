@@ -105,8 +105,9 @@ def recommend_slices(
     return Recommendation(
         {"num_slices": count, "slice_thicknesses": thickness / count},
         True,
-        f"{count} slice{'s' * (count > 1)} of {thickness / count:.3g} Å: within λ/2θ² = {most:.3g} Å, where "
-        f"propagation up to θ = {angle:.3g} mrad errs by less than π/4; thinner ones are hardly determined.",
+        f"{count} slice{'s' * (count > 1)} of {_short(thickness / count)} Å: within λ/2θ² = {_short(most)} Å, "
+        f"where propagation up to θ = {_short(angle)} mrad errs by less than π/4; thinner ones are hardly "
+        "determined.",
     )
 
 
@@ -157,8 +158,8 @@ def recommend_step(scan_step: float, diameter: float) -> Recommendation:
     return Recommendation(
         {"scan_step": most, "overlap": overlap},
         good,
-        f"steps of {step:.3g} Å let probes {diameter:.3g} Å wide overlap by {overlap:.0%}"
-        + (": enough." if good else f"; for 60 % take at most {most:.3g} Å, or more defocus."),
+        f"steps of {_short(step)} Å let probes {_short(diameter)} Å wide overlap by {overlap:.0%}"
+        + (": enough." if good else f"; for 60 % take at most {_short(most)} Å, or more defocus."),
     )
 
 
@@ -211,8 +212,9 @@ def recommend_window(
         {"padded_diffraction_intensities_shape": frame, "window": window, "object_shape": shape},
         good,
         f"patterns of {detector[0]} × {detector[1]} go into a frame of {frame[0]} × {frame[1]}, so that the "
-        f"model may scatter beyond the detector; its window of {window:.3g} Å, which also pads the object "
-        f"({shape[0]} × {shape[1]} pixels without rotation), holds a probe of {diameter:.3g} Å{cure}.",
+        f"model may scatter beyond the detector; its window of {_short(window)} Å, which also pads the "
+        f"object ({shape[0]} × {shape[1]} pixels without rotation), is for a probe of {_short(diameter)} Å"
+        f"{cure}.",
     )
 
 
@@ -241,15 +243,20 @@ def recommend_loss(patterns: Any) -> Recommendation:
     if all(_counted(np.asarray(row)) for row in patterns):
         per_pixel = mean / math.prod(patterns.shape[-2:])
         reason = (
-            f"whole numbers, {mean:.3g} per pattern and {per_pixel:.2g} per pixel: counts, whose noise is "
-            "Poisson's; the amplitude loss is biased where counts are few."
+            f"whole numbers, {_short(mean)} per pattern and {per_pixel:.2g} per pixel: counts, whose noise "
+            "is Poisson's; the amplitude loss is biased where counts are few."
         )
         return Recommendation({"loss": "poisson"}, True, reason)
     reason = (
-        f"intensities of {mean:.3g} per pattern are no whole numbers of electrons: amplitudes, unless the "
-        "data are divided by the detector's gain (then Poisson)."
+        f"intensities of {_short(mean)} per pattern are no whole numbers of electrons: amplitudes, unless "
+        "the data are divided by the detector's gain (then Poisson)."
     )
     return Recommendation({"loss": "amplitude"}, True, reason)
+
+
+def _short(value: float) -> str:
+    """Three digits, and no powers of ten."""
+    return f"{value:.3g}" if value < 1000 else f"{value:.0f}"
 
 
 def _counted(row: np.ndarray) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from html import escape
@@ -75,7 +76,10 @@ class CalibrationTuner(ipw.VBox):
             semiangle_cutoff = validation.number(
                 "semiangle_cutoff", semiangle_cutoff, minimum=0.5, maximum=200, unit="mrad"
             )
-        self.survey = calibration.survey(datacube)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            self.survey = calibration.survey(datacube)
+        self._noticed = [str(one.message) for one in caught if one.category is UserWarning]
         self._quiet = False
         self._make_controls(semiangle_cutoff or self.measured_semiangle, defocus)
         known = datacube.calibration.get_QR_rotation_degrees(), datacube.calibration.get_QR_flip()
@@ -265,7 +269,7 @@ class CalibrationTuner(ipw.VBox):
     def _remarks(self) -> list[str]:
         """What the user should know before believing the panel."""
         found, given, fit = self.measured_semiangle, self.semiangle.value, self.rotation_fit
-        lines = []
+        lines = list(self._noticed)
         if abs(found - given) > _DISAGREE * given:
             lines.append(
                 f"The disc's radius of {self.survey.radius:.1f} pixels is {found:.2f} mrad by the detector's "
