@@ -105,8 +105,8 @@ def recommend_slices(
     return Recommendation(
         {"num_slices": count, "slice_thicknesses": thickness / count},
         True,
-        f"{count} slice{'s' * (count > 1)} of {_short(thickness / count)} Å: within λ/2θ² = {_short(most)} Å, "
-        f"where propagation up to θ = {_short(angle)} mrad errs by less than π/4; thinner ones are hardly "
+        f"{count} slice{'s' * (count > 1)} of {_short(thickness / count)} Å: within λ/2θ² = {_short(most)} "
+        f"Å, where propagation up to θ = {_short(angle)} mrad errs by less than π/4; thinner ones are hardly "
         "determined.",
     )
 

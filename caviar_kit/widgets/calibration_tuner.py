@@ -179,8 +179,10 @@ class CalibrationTuner(ipw.VBox):
             ("Scan against detector", self.rotation, self.transpose, self.least_curl),
         )
         boxes = [ipw.VBox([ipw.HTML(f"<b>{title}</b>"), *controls]) for title, *controls in groups]
-        row = ipw.Layout(flex_flow="row wrap", max_width="1260px")
-        pictures = ipw.HBox([self._canvas.widget, self._beside], layout=row)
+        row = ipw.Layout(flex_flow="row wrap", max_width="1240px")
+        self._beside.layout = ipw.Layout(flex="1 1 0", min_width="0")  # shrinks rather than wraps
+        pattern = ipw.Box([self._canvas.widget], layout={"flex": "0 0 386px", "overflow": "hidden"})
+        pictures = ipw.HBox([pattern, self._beside], layout=ipw.Layout(max_width="1240px"))
         return [ipw.HBox(boxes, layout=row), self._message, pictures, self._below, self._advice]
 
     def _observe(self) -> None:
@@ -232,7 +234,7 @@ class CalibrationTuner(ipw.VBox):
         try:
             if part != "rotation":
                 self._canvas.show(*self._detector(), self.survey.centre, self._rim())
-                self._beside.value = picture(self._draw_beside, (8.4, 4.2), "Virtual image, and probe")
+                self._beside.value = picture(self._draw_beside, (7.8, 3.9), "Virtual image, and probe")
             if part != "detector":
                 words = "Centre of mass, and curl and divergence against the rotation"
                 self._below.value = picture(self._draw_below, (12.6, 3.9), words)

@@ -36,7 +36,7 @@ class DetectorCanvas:
     ) -> None:
         self._moved, self._hold = moved, ""
         self._shape = pattern.shape
-        figure = Figure(figsize=(4.2, 4.2), layout="constrained")
+        figure = Figure(figsize=(3.8, 3.8), layout="constrained")
         self._ax = plotting.mean_pattern(pattern, ax=figure.add_subplot())
         self.widget = Canvas(figure)  # no pyplot: nothing is left open, nothing shows twice
         self._manager = FigureManager(self.widget, 0)

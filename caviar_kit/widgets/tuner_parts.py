@@ -23,8 +23,8 @@ def slider(words: str, value: float, low: float, high: float, step: float) -> ip
         description=words,
         continuous_update=False,  # one drawing when the slider rests, not one per step
         readout_format=".1f",
-        style={"description_width": "9em"},
-        layout={"width": "27em"},
+        style={"description_width": "11em"},
+        layout={"width": "28em"},
     )
 
 
@@ -36,8 +36,8 @@ def number_box(words: str, value: float, low: float, high: float, step: float) -
         max=high,
         step=step,
         description=words,
-        style={"description_width": "11em"},
-        layout={"width": "20em"},
+        style={"description_width": "13em"},
+        layout={"width": "21em"},
     )
 
 
