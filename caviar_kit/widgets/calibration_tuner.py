@@ -73,9 +73,7 @@ class CalibrationTuner(ipw.VBox):
         self._energy = float(energy)
         defocus = validation.number("defocus", defocus, minimum=-1e5, maximum=1e5, unit="Å")
         if semiangle_cutoff is not None:
-            semiangle_cutoff = validation.number(
-                "semiangle_cutoff", semiangle_cutoff, minimum=0.5, maximum=200, unit="mrad"
-            )
+            validation.number("semiangle_cutoff", semiangle_cutoff, minimum=0.5, maximum=200, unit="mrad")
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             self.survey = calibration.survey(datacube)
@@ -121,8 +119,7 @@ class CalibrationTuner(ipw.VBox):
 
     def settings(self) -> dict[str, dict[str, Any]]:
         """Keyword arguments by whom they are for: "ptychography", "preprocess", "reconstruct"."""
-        advice = self.recommendations
-        name = "padded_diffraction_intensities_shape"
+        advice, name = self.recommendations, "padded_diffraction_intensities_shape"
         return {
             "ptychography": {
                 "energy": self._energy,
@@ -250,8 +247,7 @@ class CalibrationTuner(ipw.VBox):
         return self.semiangle.value / self.survey.mrad_per_pixel(self._energy)
 
     def _draw_beside(self, figure: FigureBase) -> None:
-        left, right = figure.subplots(1, 2)
-        step = self.survey.scan_step
+        (left, right), step = figure.subplots(1, 2), self.survey.scan_step
         plotting.scan_image(self.virtual_image, step, ax=left)
         optics = (self._energy, self.semiangle.value, self.defocus.value)
         diameter = calibration.probe_diameter(*optics)
