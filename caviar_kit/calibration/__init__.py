@@ -18,7 +18,7 @@ from caviar_kit.calibration.recommend import (
 )
 from caviar_kit.calibration.rotation import RotationFit, find_rotation
 from caviar_kit.calibration.shadow import shadow_motion
-from caviar_kit.calibration.survey import Survey, recommend, survey
+from caviar_kit.calibration.survey import Survey, doubts, recommend, survey
 from caviar_kit.calibration.virtual_detector import annulus, virtual_image
 from caviar_kit.detector import disc_radius, find_origin, mean_pattern
 
@@ -29,6 +29,7 @@ __all__ = [
     "annulus",
     "centre_of_mass",
     "disc_radius",
+    "doubts",
     "find_origin",
     "find_rotation",
     "ideal_probe",

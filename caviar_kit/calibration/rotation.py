@@ -36,11 +36,14 @@ class RotationFit:
         For ``force_com_transpose``.
     moments : (2, 3) tuple
         Mean of C², D², CD [pixel² per step²], as measured and after swapping y and x.
+    witness : {"phase", "shadow"}
+        What decided between θ and θ + 180°.
     """
 
     degrees: float
     transpose: bool
     moments: tuple[tuple[float, float, float], tuple[float, float, float]]
+    witness: str = "phase"
 
     def curl(self, degrees: ArrayLike, transpose: bool | None = None) -> np.ndarray:
         """Root-mean-square curl [pixel per step] if the scan were turned by these angles [degree]."""
@@ -95,7 +98,8 @@ def find_rotation(
     transpose : bool, optional
         If known; by default the choice with less curl.
     shadow : (2, 2) array, optional
-        From `shadow_motion`; used if ``defocus`` is not 0.
+        From `shadow_motion`; used if ``defocus`` is not 0. It must be well sampled: steps much smaller
+        than the probe's geometric radius.
     defocus : float
         Defocus [Å], positive as everywhere in the kit.
 
@@ -114,12 +118,15 @@ def find_rotation(
         raise ValueError("com does not vary over the scan: it tells no rotation")
     fits = [RotationFit(_least_curl(moments[flip]), bool(flip), moments) for flip in (0, 1)]
     fit = min(fits, key=lambda f: float(f.curl(f.degrees))) if transpose is None else fits[bool(transpose)]
+    witness = "phase"
     if shadow is not None and validation.number("defocus", defocus, unit="Å") != 0:
+        witness = "shadow"
         right = _follows(validation.as_array("shadow", shadow, shape=(2, 2)), defocus, fit)
     else:
         image = integrate_centre_of_mass(turn_centre_of_mass(com, fit.degrees, fit.transpose))
         right = (image**3).sum() >= 0
-    return replace(fit, degrees=fit.degrees - (0.0 if right else 180.0))
+    degrees = fit.degrees - (0.0 if right else 180.0)
+    return replace(fit, degrees=degrees, witness=witness)
 
 
 def _follows(shadow: np.ndarray, defocus: float, fit: RotationFit) -> bool:

@@ -21,7 +21,10 @@ from caviar_kit.calibration.shadow import shadow_motion
 from caviar_kit.detector import DetectorFrame, check_patterns, disc_radius, find_origin, mean_pattern
 from caviar_kit.physics import electron_wavelength
 
-__all__ = ["Survey", "recommend", "survey"]
+__all__ = ["Survey", "doubts", "recommend", "survey"]
+
+_SHADOW_STEP = 0.5  # of the probe's geometric radius
+_DISAGREE = 0.03  # of the semi-angle
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,9 +75,14 @@ class Survey:
         """Angle of a detector pixel [mrad] at ``energy`` [eV]."""
         return 1e3 * self.pixel * electron_wavelength(energy)
 
-    def rotation(self, defocus: float) -> RotationFit:
-        """`find_rotation` for this ``defocus`` [Å]."""
-        return find_rotation(self.com, shadow=self.shadow, defocus=defocus)
+    def rotation(self, energy: float, defocus: float) -> RotationFit:
+        """`find_rotation` for this ``energy`` [eV] and ``defocus`` [Å].
+
+        Shadows are a witness if a step moves them by less than a quarter of the disc: step < |defocus| α / 2.
+        """
+        cone = abs(defocus) * 1e-3 * self.radius * self.mrad_per_pixel(energy)
+        shadow = self.shadow if self.scan_step < _SHADOW_STEP * cone else None
+        return find_rotation(self.com, shadow=shadow, defocus=defocus)
 
 
 def survey(datacube: Any) -> Survey:
@@ -158,3 +166,39 @@ def recommend(
         "step": recommend_step(measured.scan_step, probe_diameter(*optics)),
         "likelihood": measured.loss,
     }
+
+
+def doubts(measured: Survey, *, energy: float, semiangle_cutoff: float, defocus: float) -> list[str]:
+    """What speaks against the calibration or the rotation found, one sentence each; empty if all is well.
+
+    Parameters
+    ----------
+    measured : Survey
+        From `survey`.
+    energy, semiangle_cutoff, defocus : float
+        [eV], [mrad], [Å].
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the energy is out of range.
+    """
+    fit = measured.rotation(energy, defocus)
+    found, lines = measured.radius * measured.mrad_per_pixel(energy), []
+    if abs(found - semiangle_cutoff) > _DISAGREE * semiangle_cutoff:
+        lines.append(
+            f"The disc's radius of {measured.radius:.1f} pixels is {found:.2f} mrad by the detector's "
+            f"calibration, not {semiangle_cutoff:.2f} mrad: one of the two is off by "
+            f"{abs(found / semiangle_cutoff - 1):.0%}."
+        )
+    if not fit.clear:
+        lines.append(
+            f"The least curl is still {fit.contrast:.0%} of the most: the rotation is uncertain, the data "
+            "are noisy or few."
+        )
+    if fit.witness == "phase":
+        lines.append(
+            "Only the sign of the phase tells the rotation from one 180° further: the probe is too small "
+            "for its shadow image to be followed. Try both in a short fit."
+        )
+    return lines

@@ -20,7 +20,6 @@ from caviar_kit.widgets.tuner_parts import number_box, picture, png, said, slide
 
 __all__ = ["CalibrationTuner"]
 
-_DISAGREE = 0.03  # of the semi-angle
 _PROBE_PIXELS = 192
 
 
@@ -98,7 +97,7 @@ class CalibrationTuner(ipw.VBox):
     @property
     def rotation_fit(self) -> RotationFit:
         """Least curl, for the present defocus."""
-        return self.survey.rotation(self.defocus.value)
+        return self.survey.rotation(self._energy, self.defocus.value)
 
     @property
     def virtual_image(self) -> np.ndarray:
@@ -266,19 +265,8 @@ class CalibrationTuner(ipw.VBox):
 
     def _remarks(self) -> list[str]:
         """What the user should know before believing the panel."""
-        found, given, fit = self.measured_semiangle, self.semiangle.value, self.rotation_fit
-        lines = list(self._noticed)
-        if abs(found - given) > _DISAGREE * given:
-            lines.append(
-                f"The disc's radius of {self.survey.radius:.1f} pixels is {found:.2f} mrad by the detector's "
-                f"calibration, not {given:.2f} mrad: one of the two is off by {abs(found / given - 1):.0%}."
-            )
-        if not fit.clear:
-            lines.append(
-                f"The least curl is still {fit.contrast:.0%} of the most: the rotation is uncertain, the "
-                "data are noisy or few."
-            )
-        return lines
+        optics = {"semiangle_cutoff": self.semiangle.value, "defocus": self.defocus.value}
+        return [*self._noticed, *calibration.doubts(self.survey, energy=self._energy, **optics)]
 
     def _table(self) -> str:
         rim = f"{self._rim():.1f} pixels ({self.survey.mrad_per_pixel(self._energy):.3g} mrad each)"

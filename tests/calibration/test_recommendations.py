@@ -145,6 +145,13 @@ def test_a_survey_measures_the_cube_and_feeds_the_recommendations():
     assert all(one.reason for one in advice.values())
 
 
+def test_shadows_are_followed_only_where_a_step_is_a_small_part_of_the_probe():
+    measured = survey(cube())  # a step of 0.5 Å
+    alpha = 1e-3 * measured.radius * measured.mrad_per_pixel(200e3)
+    for defocus, witness in ((0.9 / alpha, "phase"), (1.1 / alpha, "shadow"), (-1.1 / alpha, "shadow")):
+        assert measured.rotation(200e3, defocus).witness == witness
+
+
 def test_bad_cubes_are_refused():
     with pytest.raises(TypeError, match="datacube must be a py4DSTEM.DataCube"):
         survey(counted())

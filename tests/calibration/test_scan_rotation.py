@@ -135,11 +135,29 @@ def test_shadows_decide_between_an_angle_and_half_a_turn_more(degrees, defocus, 
     com = on_detector(slopes(), degrees, transpose)
     assert apart(find_rotation(com, shadow=shadow, defocus=defocus).degrees, degrees) < 1
     assert apart(find_rotation(com, shadow=shadow, defocus=-defocus).degrees, degrees + 180) < 1
-    assert apart(find_rotation(com, shadow=shadow).degrees, degrees) < 1  # in focus the phase decides
+    in_focus = find_rotation(com, shadow=shadow)  # the phase decides
+    assert apart(in_focus.degrees, degrees) < 1 and in_focus.witness == "phase"
 
 
 def test_a_negative_phase_is_turned_by_half_a_turn():
     assert apart(find_rotation(-slopes()).degrees, 180.0) < 1
+
+
+def test_the_negative_specimen_turned_at_the_opposite_defocus_has_the_same_patterns():
+    """Why a wrong sign of the defocus turns the scan by 180° and makes atoms dark."""
+    n, defocus = 32, 60.0
+    k2 = np.add.outer(np.fft.fftfreq(n) ** 2, np.fft.fftfreq(n) ** 2)
+    thin = RNG.normal(size=(n, n))
+
+    def pattern(phases, focus, y, x):
+        probe = np.fft.ifft2((k2 < 0.04) * np.exp(1j * np.pi * focus * k2))
+        return abs(np.fft.fft2(np.roll(probe, (y, x), (0, 1)) * np.exp(1j * phases))) ** 2
+
+    negative = -np.roll(thin[::-1, ::-1], (1, 1), (0, 1))  # at -r what the specimen has at r
+    for y, x in ((0, 0), (3, -5), (-7, 2)):
+        np.testing.assert_allclose(
+            pattern(negative, -defocus, -y, -x), pattern(thin, defocus, y, x), atol=1e-9
+        )
 
 
 # Simulated data ----------------------------------------------------------------------------
@@ -186,7 +204,7 @@ def ptychography(cube):
 def test_the_rotation_found_is_the_one_that_preprocess_wants(degrees):
     """It fits the data; its opposite, and half a turn more, do not; py4DSTEM finds it up to half a turn."""
     cube = turned_scan(degrees)
-    fit = survey(cube).rotation(80.0)
+    fit = survey(cube).rotation(200e3, 80.0)
     assert not fit.transpose and apart(fit.degrees, degrees) < 4
     losses = {}
     for name, angle in {"found": fit.degrees, "half": fit.degrees + 180, "other": -fit.degrees}.items():

@@ -63,7 +63,7 @@ def test_starts_at_what_the_data_say(tuner):
     np.testing.assert_allclose((tuner.centre_y.value, tuner.centre_x.value), CENTRE, atol=0.3)
     assert tuner.outer.value == pytest.approx(RADIUS, abs=0.3) and tuner.inner.value == 0
     assert tuner.rotation.value == pytest.approx(20, abs=2) and tuner.transpose.value is False
-    assert "⚠" not in text(tuner).split("<table")[0]
+    assert "off by" not in text(tuner) and "uncertain" not in text(tuner)
 
 
 def test_the_semiangle_is_measured_where_it_is_not_given():
@@ -173,6 +173,12 @@ def test_unclear_rotations_are_called_so():
         np.random.default_rng(1).permutation(data.data.reshape(90, 32, 36)).reshape(data.data.shape)
     )
     assert "rotation is uncertain" in text(make(data=data))
+
+
+def test_the_witness_of_the_half_turn_is_named(tuner):
+    assert "Only the sign of the phase" in text(tuner)
+    tuner.defocus.value = 200.0
+    assert "Only the sign of the phase" not in text(tuner)
 
 
 def test_controls_have_names_and_wait_until_they_rest(tuner):
