@@ -55,6 +55,7 @@ _EXPORTS = {
 }
 _MODULES = {
     "atomistic": "caviar_kit.atomistic",
+    "calibration": "caviar_kit.calibration",
     "multislice": "caviar_kit.multislice",
     "plot": "caviar_kit.plotting",
     "simulation": "caviar_kit.simulation",
@@ -63,7 +64,7 @@ _MODULES = {
 }
 
 if TYPE_CHECKING:
-    from caviar_kit import atomistic, multislice, simulation, vibrations, widgets
+    from caviar_kit import atomistic, calibration, multislice, simulation, vibrations, widgets
     from caviar_kit import plotting as plot
     from caviar_kit.atomistic import refine_atomistic
     from caviar_kit.datasets import AtomicDisplacements, DisplacementCorrelations, ObjectEnsemble
@@ -101,6 +102,7 @@ __all__ = [
     "ThermalSnapshots",
     "atomistic",
     "average_equivalent_pairs",
+    "calibration",
     "column_profiles",
     "compare_correlations",
     "correlation_offset",

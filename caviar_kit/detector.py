@@ -14,7 +14,14 @@ from scipy import ndimage
 
 from caviar_kit import validation
 
-__all__ = ["DetectorFrame", "check_patterns", "find_origin", "mean_pattern", "suspicious_pixels"]
+__all__ = [
+    "DetectorFrame",
+    "check_patterns",
+    "disc_radius",
+    "find_origin",
+    "mean_pattern",
+    "suspicious_pixels",
+]
 
 
 @dataclass(frozen=True)
@@ -166,15 +173,38 @@ def find_origin(pattern: np.ndarray) -> tuple[float, float]:
     ValueError
         If the pattern is empty.
     """
+    y, x = np.mean([ndimage.center_of_mass(disc) for disc in _discs(pattern)], axis=0)
+    return float(y), float(x)
+
+
+def disc_radius(pattern: np.ndarray) -> float:
+    """Radius [pixel] of the bright-field disc: √(area / π), mean over the regions of `find_origin`.
+
+    Content of the disc does not count, as it does in thresholds relative to the brightest pixel. A disc that
+    reaches over the detector's edge looks too small.
+
+    Parameters
+    ----------
+    pattern : (y, x)
+        Vacuum probe, or mean over the scan.
+
+    Raises
+    ------
+    ValueError
+        If the pattern is empty.
+    """
+    return float(np.mean([np.sqrt(disc.sum() / np.pi) for disc in _discs(pattern)]))
+
+
+def _discs(pattern: np.ndarray) -> list[np.ndarray]:
+    """The filled-in bright region (y, x) above each of nine thresholds, symmetric about half the level."""
     pattern = validation.as_array("pattern", pattern, shape=(None, None)).astype(float)
     if pattern.max() <= 0:
         raise ValueError("pattern must hold counts, got none above zero")
     level = np.quantile(pattern[pattern > 0.5 * pattern.max()], 0.5)
-    centres = []
+    discs = []
     for threshold in np.linspace(0.3, 0.7, 9):
         regions, count = ndimage.label(pattern > threshold * level)
         sizes = ndimage.sum_labels(np.ones_like(regions), regions, np.arange(1, count + 1))
-        disc = ndimage.binary_fill_holes(regions == 1 + int(np.argmax(sizes)))
-        centres.append(ndimage.center_of_mass(disc))
-    y, x = np.mean(centres, axis=0)
-    return float(y), float(x)
+        discs.append(ndimage.binary_fill_holes(regions == 1 + int(np.argmax(sizes))))
+    return discs

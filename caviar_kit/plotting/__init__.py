@@ -5,6 +5,14 @@ Arrays are (y, x) in Å; correlations are drawn in pm². Images have y downwards
 
 from caviar_kit.plotting.agreement import correlation_agreement
 from caviar_kit.plotting.arrows import correlation_arrows
+from caviar_kit.plotting.calibration import (
+    centre_of_mass,
+    detector_rings,
+    mean_pattern,
+    probe_overlap,
+    rotation_curves,
+    scan_image,
+)
 from caviar_kit.plotting.comparison import ensemble_comparison
 from caviar_kit.plotting.contributions import pattern_contributions
 from caviar_kit.plotting.criticism import residual_maps
@@ -26,22 +34,28 @@ from caviar_kit.plotting.tensor import greens_tensor
 __all__ = [
     "column_displacements",
     "complex_wave",
+    "centre_of_mass",
     "correlation_agreement",
     "correlation_arrows",
     "depth_map",
     "depth_power",
     "depth_profile",
+    "detector_rings",
     "dispersion",
     "ensemble_comparison",
     "greens_tensor",
     "loss",
+    "mean_pattern",
     "object_states",
     "pattern_contributions",
     "phase_map",
     "power_spectrum",
     "probe_modes",
+    "probe_overlap",
     "refined_positions",
     "residual_maps",
     "ring_correlation",
     "save_movie",
+    "rotation_curves",
+    "scan_image",
 ]
