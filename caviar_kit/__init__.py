@@ -31,6 +31,12 @@ _EXPORTS = {
     "ObjectEnsemble": "caviar_kit.datasets",
     "ThermalSnapshots": "caviar_kit.snapshot_dataset",
     "read": "caviar_kit.reading",
+    "load_datacube": "caviar_kit.loading",
+    "check_axes": "caviar_kit.axis_order",
+    "find_origin": "caviar_kit.detector",
+    "suspicious_pixels": "caviar_kit.detector",
+    "to_ase": "caviar_kit.export",
+    "to_hyperspy": "caviar_kit.export",
     "load_result": "caviar_kit.results",
     "measure": "caviar_kit.results",
     "column_profiles": "caviar_kit.vibrations.column_profiles",
@@ -65,8 +71,12 @@ if TYPE_CHECKING:
     from caviar_kit import atomistic, multislice, simulation, vibrations, widgets
     from caviar_kit import plotting as plot
     from caviar_kit.atomistic import refine_atomistic
+    from caviar_kit.axis_order import check_axes
     from caviar_kit.datasets import AtomicDisplacements, DisplacementCorrelations, ObjectEnsemble
+    from caviar_kit.detector import find_origin, suspicious_pixels
     from caviar_kit.examples import load_example
+    from caviar_kit.export import to_ase, to_hyperspy
+    from caviar_kit.loading import load_datacube
     from caviar_kit.ptychography import MixedObjectMultislicePtychography
     from caviar_kit.reading import read
     from caviar_kit.results import EnsembleResult, load_result, measure
@@ -99,6 +109,7 @@ __all__ = [
     "ThermalSnapshots",
     "atomistic",
     "average_equivalent_pairs",
+    "check_axes",
     "column_profiles",
     "compare_correlations",
     "correlation_offset",
@@ -106,11 +117,13 @@ __all__ = [
     "depth_spectrum",
     "displacements",
     "find_atoms",
+    "find_origin",
     "fit_depth_edge",
     "fit_lattice",
     "fourier_ring_correlation",
     "greens_tensor",
     "information_limit",
+    "load_datacube",
     "load_example",
     "load_result",
     "match_atoms",
@@ -129,7 +142,10 @@ __all__ = [
     "simulation",
     "state_halves",
     "subtract_offset",
+    "suspicious_pixels",
     "tensor_intervals",
+    "to_ase",
+    "to_hyperspy",
     "track_atoms",
     "vibrations",
     "widgets",
