@@ -32,6 +32,7 @@ _EXPORTS = {
     "ThermalSnapshots": "caviar_kit.snapshot_dataset",
     "read": "caviar_kit.reading",
     "load_datacube": "caviar_kit.loading",
+    "noise_level": "caviar_kit.noise_level",
     "check_axes": "caviar_kit.axis_order",
     "find_origin": "caviar_kit.detector",
     "suspicious_pixels": "caviar_kit.detector",
@@ -77,6 +78,7 @@ if TYPE_CHECKING:
     from caviar_kit.examples import load_example
     from caviar_kit.export import to_ase, to_hyperspy
     from caviar_kit.loading import load_datacube
+    from caviar_kit.noise_level import noise_level
     from caviar_kit.ptychography import MixedObjectMultislicePtychography
     from caviar_kit.reading import read
     from caviar_kit.results import EnsembleResult, load_result, measure
@@ -129,6 +131,7 @@ __all__ = [
     "match_atoms",
     "measure",
     "multislice",
+    "noise_level",
     "pair_intervals",
     "phonon_dispersion",
     "phonopy_dispersion",

@@ -107,7 +107,7 @@ class Preparation(Parent):
         detector = cube.data.shape[-2:]
         measured = np.ones(detector, bool) if dp_mask is None else self._checked_mask(dp_mask, detector)
         check_patterns(patterns, measured)
-        origin = self._pattern_origin(force_com_shifts)
+        origin = self._pattern_origin(force_com_shifts, measured)
         nearest = (round(origin[0]), round(origin[1]))
         frame = DetectorFrame.around(detector, nearest)
         if padded_diffraction_intensities_shape is not None:
@@ -153,8 +153,11 @@ class Preparation(Parent):
             return data[self._positions_mask]
         return data if self._streaming is not None else np.asarray(data).reshape(-1, *data.shape[-2:])
 
-    def _pattern_origin(self, forced: Sequence[float] | None) -> tuple[float, float]:
-        """Origin of the patterns [pixel], snapped to the nearest pixel if close to it."""
+    def _pattern_origin(self, forced: Sequence[float] | None, measured: np.ndarray) -> tuple[float, float]:
+        """Origin of the patterns [pixel], snapped to the nearest pixel if close to it.
+
+        Bad pixels do not count: the brightest one sets the scale of the search.
+        """
         if forced is not None:
             y, x = validation.as_array("force_com_shifts", forced, shape=(2,))
             return float(y), float(x)
@@ -165,7 +168,7 @@ class Preparation(Parent):
                 f"vacuum_probe_intensity must have the patterns' shape {self._datacube.data.shape[-2:]}, "
                 f"got {pattern.shape}"
             )
-        origin = find_origin(pattern)
+        origin = find_origin(np.where(measured, pattern, 0))
         distance = max(abs(c - round(c)) for c in origin)
         if distance <= 0.25:
             return float(round(origin[0])), float(round(origin[1]))
