@@ -69,7 +69,8 @@ class Preparation(Parent):
             Rotation of the scan against the detector [degree]; by default the data cube's
             calibration, else py4DSTEM's estimate from the centre of mass (noisy for small scans).
         force_com_transpose : bool, optional
-            Whether the detector's axes are swapped; by default as for the rotation.
+            Whether the detector's axes are swapped; by default as for the rotation. (A calibration that only
+            says "not swapped", as that of every new DataCube, is no calibration.)
         plot_center_of_mass, plot_rotation, plot_probe_overlaps
             The parent's figures, off by default.
         streaming : bool or path, optional
@@ -190,11 +191,16 @@ class Preparation(Parent):
     def _scan_rotation(
         self, rotation: float | None, transpose: bool | None
     ) -> tuple[float | None, bool | None]:
-        """What was forced, else what the data cube's calibration says, else None."""
+        """What was forced, else what the data cube's calibration says, else None.
+
+        A new DataCube says that nothing is swapped before anybody has looked: without a rotation that does
+        not count.
+        """
         calibration = self._datacube.calibration
         if rotation is None and (known := calibration.get_QR_rotation_degrees()) is not None:
             rotation = float(known)
-        if transpose is None and (flip := calibration.get_QR_flip()) is not None:
+        flip = calibration.get_QR_flip()
+        if transpose is None and (flip or (flip is not None and rotation is not None)):
             transpose = bool(flip)
         return rotation, transpose
 
