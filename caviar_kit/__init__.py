@@ -31,6 +31,13 @@ _EXPORTS = {
     "ObjectEnsemble": "caviar_kit.datasets",
     "ThermalSnapshots": "caviar_kit.snapshot_dataset",
     "read": "caviar_kit.reading",
+    "load_datacube": "caviar_kit.loading",
+    "noise_level": "caviar_kit.noise_level",
+    "check_axes": "caviar_kit.axis_order",
+    "find_origin": "caviar_kit.detector",
+    "suspicious_pixels": "caviar_kit.detector",
+    "to_ase": "caviar_kit.export",
+    "to_hyperspy": "caviar_kit.export",
     "load_result": "caviar_kit.results",
     "measure": "caviar_kit.results",
     "column_profiles": "caviar_kit.vibrations.column_profiles",
@@ -67,8 +74,13 @@ if TYPE_CHECKING:
     from caviar_kit import atomistic, calibration, multislice, simulation, vibrations, widgets
     from caviar_kit import plotting as plot
     from caviar_kit.atomistic import refine_atomistic
+    from caviar_kit.axis_order import check_axes
     from caviar_kit.datasets import AtomicDisplacements, DisplacementCorrelations, ObjectEnsemble
+    from caviar_kit.detector import find_origin, suspicious_pixels
     from caviar_kit.examples import load_example
+    from caviar_kit.export import to_ase, to_hyperspy
+    from caviar_kit.loading import load_datacube
+    from caviar_kit.noise_level import noise_level
     from caviar_kit.ptychography import MixedObjectMultislicePtychography
     from caviar_kit.reading import read
     from caviar_kit.results import EnsembleResult, load_result, measure
@@ -103,6 +115,7 @@ __all__ = [
     "atomistic",
     "average_equivalent_pairs",
     "calibration",
+    "check_axes",
     "column_profiles",
     "compare_correlations",
     "correlation_offset",
@@ -110,16 +123,19 @@ __all__ = [
     "depth_spectrum",
     "displacements",
     "find_atoms",
+    "find_origin",
     "fit_depth_edge",
     "fit_lattice",
     "fourier_ring_correlation",
     "greens_tensor",
     "information_limit",
+    "load_datacube",
     "load_example",
     "load_result",
     "match_atoms",
     "measure",
     "multislice",
+    "noise_level",
     "pair_intervals",
     "phonon_dispersion",
     "phonopy_dispersion",
@@ -134,7 +150,10 @@ __all__ = [
     "state_diversity",
     "state_halves",
     "subtract_offset",
+    "suspicious_pixels",
     "tensor_intervals",
+    "to_ase",
+    "to_hyperspy",
     "track_atoms",
     "vibrations",
     "widgets",

@@ -284,6 +284,7 @@ def test_demo_runs_end_to_end(tmp_path):
         "02_hbn_experiment.html",
         "03_correlations.html",
         "04_dispersion.html",
+        "05_your_own_data.html",
         "figures/figure2.png",
         "figures/figure2.svg",
         "figures/figure4.png",

@@ -7,6 +7,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from caviar_kit.demo.__main__ import NOTEBOOKS
+
 FOLDER = Path(__file__).parents[1] / "notebooks"
 NAMES = sorted(path.name for path in FOLDER.glob("*.ipynb"))
 LONGEST_CELL, LONGEST_DEF = 12, 2
@@ -27,8 +29,7 @@ def python(cell):
 
 
 def test_the_lessons_are_there():
-    lessons = ("01_silicon_sigma9", "02_hbn_experiment", "03_correlations", "04_dispersion")
-    assert {f"{name}.ipynb" for name in lessons} <= set(NAMES)
+    assert {f"{name}.ipynb" for name in NOTEBOOKS} == set(NAMES)
 
 
 def test_is_valid_and_runs_in_the_usual_kernel(notebook):

@@ -24,6 +24,8 @@ class Handover(Parent):
     _engine_device: str
     _model: multislice.MultisliceModel
     _beam: float | None
+    _rotation_best_rad: float
+    _rotation_best_transpose: bool
     _detector_weights: np.ndarray
     _streaming: str | None
     _unit_probe: np.ndarray
@@ -91,6 +93,17 @@ class Handover(Parent):
     def scan_positions_angstrom(self) -> np.ndarray:
         """Scan positions (positions, 2), y then x [Å]; pixel (0, 0) of ``object`` is the origin."""
         return _without_noise(self._positions_px) * np.array(self.sampling)
+
+    @property
+    def scan_rotation(self) -> tuple[float, bool]:
+        """Rotation θ [degree] of the scan and whether the axes are swapped, as ``preprocess`` took them.
+
+        What was forced, or calibrated in the data cube, or else py4DSTEM's estimate from the centre of mass,
+        which cannot tell θ from θ + 180°: there the defocus changes its sign.
+        """
+        if not hasattr(self, "_model"):
+            raise ValueError("run preprocess() first")
+        return math.degrees(self._rotation_best_rad), bool(self._rotation_best_transpose)
 
     @property
     def probe_occupations(self) -> np.ndarray:

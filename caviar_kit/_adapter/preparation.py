@@ -69,7 +69,8 @@ class Preparation(Parent):
             Rotation of the scan against the detector [degree]; by default the data cube's
             calibration, else py4DSTEM's estimate from the centre of mass (noisy for small scans).
         force_com_transpose : bool, optional
-            Whether the detector's axes are swapped; by default as for the rotation.
+            Whether the detector's axes are swapped; by default as for the rotation. (A calibration that only
+            says "not swapped", as that of every new DataCube, is no calibration.)
         plot_center_of_mass, plot_rotation, plot_probe_overlaps
             The parent's figures, off by default.
         streaming : bool or path, optional
@@ -107,7 +108,7 @@ class Preparation(Parent):
         detector = cube.data.shape[-2:]
         measured = np.ones(detector, bool) if dp_mask is None else self._checked_mask(dp_mask, detector)
         check_patterns(patterns, measured)
-        origin = self._pattern_origin(force_com_shifts)
+        origin = self._pattern_origin(force_com_shifts, measured)
         nearest = (round(origin[0]), round(origin[1]))
         frame = DetectorFrame.around(detector, nearest)
         if padded_diffraction_intensities_shape is not None:
@@ -153,8 +154,11 @@ class Preparation(Parent):
             return data[self._positions_mask]
         return data if self._streaming is not None else np.asarray(data).reshape(-1, *data.shape[-2:])
 
-    def _pattern_origin(self, forced: Sequence[float] | None) -> tuple[float, float]:
-        """Origin of the patterns [pixel], snapped to the nearest pixel if close to it."""
+    def _pattern_origin(self, forced: Sequence[float] | None, measured: np.ndarray) -> tuple[float, float]:
+        """Origin of the patterns [pixel], snapped to the nearest pixel if close to it.
+
+        Bad pixels do not count: the brightest one sets the scale of the search.
+        """
         if forced is not None:
             y, x = validation.as_array("force_com_shifts", forced, shape=(2,))
             return float(y), float(x)
@@ -165,7 +169,7 @@ class Preparation(Parent):
                 f"vacuum_probe_intensity must have the patterns' shape {self._datacube.data.shape[-2:]}, "
                 f"got {pattern.shape}"
             )
-        origin = find_origin(pattern)
+        origin = find_origin(np.where(measured, pattern, 0))
         distance = max(abs(c - round(c)) for c in origin)
         if distance <= 0.25:
             return float(round(origin[0])), float(round(origin[1]))
@@ -187,11 +191,16 @@ class Preparation(Parent):
     def _scan_rotation(
         self, rotation: float | None, transpose: bool | None
     ) -> tuple[float | None, bool | None]:
-        """What was forced, else what the data cube's calibration says, else None."""
+        """What was forced, else what the data cube's calibration says, else None.
+
+        A new DataCube says that nothing is swapped before anybody has looked: without a rotation that does
+        not count.
+        """
         calibration = self._datacube.calibration
         if rotation is None and (known := calibration.get_QR_rotation_degrees()) is not None:
             rotation = float(known)
-        if transpose is None and (flip := calibration.get_QR_flip()) is not None:
+        flip = calibration.get_QR_flip()
+        if transpose is None and (flip or (flip is not None and rotation is not None)):
             transpose = bool(flip)
         return rotation, transpose
 

@@ -19,7 +19,13 @@ from caviar_kit.demo.summary import figures_table, summarise, write_summary
 
 __all__ = ["NOTEBOOKS", "main"]
 
-NOTEBOOKS = ("01_silicon_sigma9", "02_hbn_experiment", "03_correlations", "04_dispersion")
+NOTEBOOKS = (
+    "01_silicon_sigma9",
+    "02_hbn_experiment",
+    "03_correlations",
+    "04_dispersion",
+    "05_your_own_data",
+)
 _PRESETS = ("quick", "tutorial")
 # One level of parallelism: the engine and abTEM have threads of their own.
 _THREAD_POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")

@@ -73,13 +73,26 @@ def test_the_centre_of_mass_finds_a_planted_rotation_and_flip(degrees, flip):
     turn = {"force_com_rotation": degrees, "force_com_transpose": flip}
     fine = {"defocus": 0.0, "scan_step_angstrom": 0.2, "num_slices": 1}
     ptycho = build(measured((20, 20), turn, **fine), num_object_states=1, **fine)
-    for unknown in ("QR_rotation_degrees", "QR_rotation", "QR_flip"):
+    for unknown in ("QR_rotation_degrees", "QR_rotation"):  # QR_flip is False in every new DataCube
         ptycho._datacube.calibration._params.pop(unknown, None)
     ptycho.preprocess(**SAME_FRAME)
     # 180° is the sign of the phase, which minimising the curl cannot tell
-    found = np.rad2deg(ptycho._rotation_best_rad)
-    assert bool(ptycho._rotation_best_transpose) is flip
+    found, swapped = ptycho.scan_rotation
+    assert swapped is flip
     assert (found - degrees + 90) % 180 - 90 == pytest.approx(0, abs=4)
+
+
+def test_a_hot_pixel_that_is_masked_does_not_move_the_origin():
+    patterns = measured()
+    patterns[..., 2, 3] = 50 * patterns.max()
+    mask = np.ones((WINDOW, WINDOW), bool)
+    mask[2, 3] = False
+    ptycho = build(patterns, num_object_states=1)
+    ptycho.preprocess(padded_diffraction_intensities_shape=(WINDOW, WINDOW), dp_mask=mask)
+    clean = build(measured(), num_object_states=1)
+    clean.preprocess(padded_diffraction_intensities_shape=(WINDOW, WINDOW))
+    first, second = (np.fft.fftshift(p._amplitudes.mean(axis=0)) for p in (ptycho, clean))
+    assert np.abs(first - second)[6:18, 6:18].max() < 1e-3 * second.max()
 
 
 def test_a_transposed_scan_keeps_its_steps_in_a_rectangular_frame():
