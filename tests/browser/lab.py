@@ -14,6 +14,19 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = 1280, 900
 ANSWER_SECONDS = 60
+_PICTURE = """panel => {
+    const [image, canvas] = ["img", "canvas"].map(name => panel.querySelector(name));
+    return image ? image.src : canvas.toDataURL();
+}"""
+_CUT_OFF = """panel => {
+    const edge = panel.getBoundingClientRect().right + 1;
+    const all = names => [...panel.querySelectorAll(names)];
+    const over = all("img, canvas, button, table, input").filter(
+        one => one.getBoundingClientRect().right > edge);
+    const labels = all(".widget-label, .widget-label-basic span, .widget-readout, .jupyter-button").filter(
+        one => one.scrollWidth > one.clientWidth + 1 && one.clientWidth);
+    return [...over.map(one => one.tagName), ...labels.map(one => one.innerText)];
+}"""
 
 
 def screenshot_folder() -> Path:
@@ -61,11 +74,54 @@ class Lab:
         return self.page.locator(".jp-CodeCell .jp-InputPrompt")
 
     def panel(self, text: str) -> Locator:
-        """The output of the last cell whose code contains ``text``."""
-        cell = self.page.locator(".jp-CodeCell").filter(has=self.page.locator(".jp-InputArea", has_text=text))
-        output = cell.last.locator(".jp-OutputArea")
-        output.scroll_into_view_if_needed()
-        return output
+        """The last output in which ``text`` is to be read."""
+        outputs = self.page.locator(".jp-OutputArea-output").filter(has=self.page.locator(".jupyter-widgets"))
+        panel = outputs.filter(has_text=text).last
+        panel.scroll_into_view_if_needed()
+        return panel
+
+    def drawing(self, panel: Locator) -> str:
+        """The panel's first picture as text: of an image, or of an ipympl canvas."""
+        return str(panel.evaluate(_PICTURE))
+
+    def wait_for_another(self, panel: Locator, drawn: str) -> None:
+        """Until the picture is not ``drawn`` any more."""
+        for _ in range(4 * ANSWER_SECONDS):
+            if self.drawing(panel) != drawn:
+                return
+            self.page.wait_for_timeout(250)
+        raise AssertionError("the picture did not change")
+
+    def slider(self, panel: Locator, label: str) -> Locator:
+        """The row of a slider: its name, the slider, what it reads."""
+        return panel.locator(".widget-slider").filter(has=self.page.get_by_text(label, exact=True))
+
+    def turn(self, panel: Locator, label: str, key: str) -> None:
+        """Press a key on a slider."""
+        self.slider(panel, label).get_by_role("slider").focus()
+        self.page.keyboard.press(key)
+
+    def reading(self, panel: Locator, label: str) -> str:
+        """What a slider reads."""
+        return self.slider(panel, label).locator(".widget-readout").inner_text()
+
+    def slider_end(self, panel: Locator, label: str) -> int:
+        """The largest value of a slider."""
+        return int(
+            float(self.slider(panel, label).get_by_role("slider").get_attribute("aria-valuemax") or "nan")
+        )
+
+    def click_at(self, panel: Locator, x: float, y: float) -> None:
+        """Click into the panel's canvas, at fractions of its width and height."""
+        canvas = panel.locator("canvas").first
+        canvas.scroll_into_view_if_needed()
+        box = canvas.bounding_box()
+        assert box is not None, "no canvas"
+        self.page.mouse.click(box["x"] + x * box["width"], box["y"] + y * box["height"])
+
+    def cut_off(self, panel: Locator) -> list[str]:
+        """Labels that end in …, and what reaches over the panel's right edge."""
+        return list(panel.evaluate(_CUT_OFF))
 
     def expect(self, what: Locator) -> LocatorAssertions:
         """Playwright's assertions, which wait until they hold or time is up."""
