@@ -23,8 +23,8 @@ _CUT_OFF = """panel => {
     const all = names => [...panel.querySelectorAll(names)];
     const over = all("img, canvas, button, table, input").filter(
         one => one.getBoundingClientRect().right > edge);
-    const labels = all(".widget-label, .widget-label-basic span, .widget-readout, .jupyter-button").filter(
-        one => one.scrollWidth > one.clientWidth + 1 && one.clientWidth);
+    const labels = all("*").filter(
+        one => getComputedStyle(one).textOverflow === "ellipsis" && one.scrollWidth > one.clientWidth);
     return [...over.map(one => one.tagName), ...labels.map(one => one.innerText)];
 }"""
 
