@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from PIL import Image
 
 from tests.browser.lab import Lab
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator
+
 RUN_SECONDS = 900
 STEP_SECONDS = 120
+ITERATION = re.compile(r"iteration (\d+) of")
 BUTTONS = ("Run", "Pause", "Resume", "Stop")
 
 
@@ -31,16 +36,18 @@ def obeys_its_buttons(lab: Lab) -> None:
     button = {name: panel.get_by_role("button", name=name, exact=True) for name in BUTTONS}
     state = panel.get_by_role("status").filter(has=lab.page.locator("b"))
 
+    panel.get_by_label("iterations", exact=True).fill("1000")  # not done before "Stop"
+    panel.get_by_label("iterations", exact=True).press("Tab")
     button["Run"].click()
-    lab.expect(state).to_contain_text("Running", timeout=1e3 * STEP_SECONDS)
     lab.expect(button["Run"]).to_be_disabled()
-    lab.expect(state).to_contain_text("iteration 2 ", timeout=1e3 * STEP_SECONDS)
+    lab.expect(state).to_contain_text(ITERATION, timeout=1e3 * STEP_SECONDS)
     begun = lab.drawing(panel)  # phase, probe and loss so far
     lab.wait_for_another(panel, begun)
     lab.screenshot("01_reconstruction_running", panel)
 
     button["Pause"].click()
     lab.expect(state).to_contain_text("Paused")
+    paused_at = iteration(state)
     lab.page.wait_for_timeout(1500)  # the last picture may still be on its way
     held = lab.drawing(panel)
     lab.page.wait_for_timeout(3000)
@@ -50,6 +57,7 @@ def obeys_its_buttons(lab: Lab) -> None:
     button["Resume"].click()
     lab.expect(state).to_contain_text("Running")
     lab.wait_for_another(panel, held)
+    assert iteration(state) > paused_at
 
     button["Stop"].click()
     lab.expect(state).to_contain_text("Stopped")
@@ -58,6 +66,12 @@ def obeys_its_buttons(lab: Lab) -> None:
     stopped = lab.drawing(panel)
     panel.get_by_label("phase of").select_option("state 1")
     lab.wait_for_another(panel, stopped)
+
+
+def iteration(state: Locator) -> int:
+    found = ITERATION.search(state.inner_text())
+    assert found, state.inner_text()
+    return int(found[1])
 
 
 def plays_and_exports(lab: Lab) -> None:
