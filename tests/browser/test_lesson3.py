@@ -24,7 +24,7 @@ def test_another_atom_changes_the_arrows(lab: Lab) -> None:
     assert int(lab.reading(panel, "reference atom")) == int(atom) + 1
 
     drawn = lab.drawing(panel)
-    lab.click_at(panel, 0.2, 0.75)  # below and left of the centre of the reconstruction
+    lab.click_at(panel, 0.2, 0.25)  # atoms are listed from above: another lies above and left of a late one
     lab.wait_for_another(panel, drawn)
     assert lab.reading(panel, "reference atom") not in (atom, str(int(atom) + 1))
     lab.screenshot("03_explorer_clicked", panel)
