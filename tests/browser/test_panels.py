@@ -101,6 +101,10 @@ def test_another_temperature_moves_the_branches(show, lab: Lab) -> None:
 @pytest.mark.slow
 def test_the_tuner_measures_the_disc(show, lab: Lab) -> None:
     panel = show("tuner", TUNER, "Measure disc")
+    angle = panel.get_by_label("semi-angle (mrad)")
+    given = angle.input_value()
     panel.get_by_role("button", name="Measure disc").click()
-    lab.expect(panel.get_by_text(re.compile("mrad")).first).to_be_visible()
+    lab.expect(angle).not_to_have_value(given)
+    measured = f"Semi-angle {float(angle.input_value()):.2f} mrad"
+    lab.expect(panel.get_by_text(measured)).to_be_visible()
     lab.screenshot("tuner_measured", panel)
