@@ -57,6 +57,7 @@ def obeys_its_buttons(lab: Lab) -> None:
     button["Resume"].click()
     lab.expect(state).to_contain_text("Running")
     lab.wait_for_another(panel, held)
+    lab.expect(state).not_to_contain_text(f"iteration {paused_at} of")
     assert iteration(state) > paused_at
 
     button["Stop"].click()
