@@ -60,6 +60,7 @@ def obeys_its_buttons(lab: Lab) -> None:
     lab.expect(state).not_to_contain_text(f"iteration {paused_at} of")
     assert iteration(state) > paused_at
 
+    lab.expect(state).to_contain_text("states, iteration", timeout=1e3 * STEP_SECONDS)  # not "one state"
     button["Stop"].click()
     lab.expect(state).to_contain_text("Stopped")
     lab.expect(button["Run"]).to_be_enabled()
