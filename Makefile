@@ -43,7 +43,7 @@ $(READY): pyproject.toml constraints.txt
 			echo "caviar_kit needs Python 3.11 or 3.12, and '$(PYTHON)' is not one." \
 			"Install one, then run: make setup PYTHON=/path/to/python3.12" >&2; exit 1; }; \
 		$(PYTHON) -m venv --clear $(VENV); }
-	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet -e '.[dev,md]'
+	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet -e '.[browser,dev,md]'
 	@touch $@
 
 demo: setup
