@@ -32,9 +32,9 @@ from caviar_kit.plotting.stills import column_displacements, complex_wave, phase
 from caviar_kit.plotting.tensor import greens_tensor
 
 __all__ = [
+    "centre_of_mass",
     "column_displacements",
     "complex_wave",
-    "centre_of_mass",
     "correlation_agreement",
     "correlation_arrows",
     "depth_map",
@@ -55,7 +55,7 @@ __all__ = [
     "refined_positions",
     "residual_maps",
     "ring_correlation",
-    "save_movie",
     "rotation_curves",
+    "save_movie",
     "scan_image",
 ]

@@ -7,4 +7,11 @@ from caviar_kit.widgets.ensemble_player import EnsemblePlayer
 from caviar_kit.widgets.job import Job
 from caviar_kit.widgets.reconstruction_panel import ReconstructionPanel
 
-__all__ = ["CalibrationTuner", "CorrelationExplorer", "DispersionExplorer", "EnsemblePlayer", "Job", "ReconstructionPanel"]
+__all__ = [
+    "CalibrationTuner",
+    "CorrelationExplorer",
+    "DispersionExplorer",
+    "EnsemblePlayer",
+    "Job",
+    "ReconstructionPanel",
+]
