@@ -78,7 +78,7 @@ def patterns_of(fit: AtomisticFit, u: np.ndarray) -> np.ndarray:
 
 def atoms_of(fit: AtomisticFit, u: np.ndarray) -> Atoms:
     """The columns of ``fit`` displaced by ``u``."""
-    return Atoms(fit.sites.positions + u, fit._occupancies.astype(float), np.ones(1), np.zeros(1))
+    return Atoms(fit.movers.positions + u, fit._occupancies.astype(float), np.ones(1), np.zeros(1))
 
 
 def finished(fit: AtomisticFit, patterns: np.ndarray, u: np.ndarray | None = None) -> AtomisticFit:

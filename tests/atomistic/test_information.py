@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import norm, qmc
 
 from caviar_kit.atomistic import correlation_information
-from caviar_kit.atomistic.information import fisher_matrix
+from caviar_kit.atomistic.information import _one_of, fisher_matrix
 from tests.atomistic.moving_atoms import OCCUPANCIES, WIDTHS, Patterns, greens_tensor, scene, slope, unit
 
 EPSILON = 1e-7
@@ -57,20 +57,27 @@ def test_reach_leaves_out_distant_pairs():
     assert len(pairs) == 3 * 3 + 2 * 4
 
 
-def test_every_other_pattern_counts_twice():
+def test_one_pattern_of_two_counts_twice():
     whole = scene()
+    chosen = _one_of(len(whole.model.positions), 2)
+    assert (chosen // 2 == np.arange(len(chosen))).all()  # one of every pair
     picked = replace(
         whole,
-        model=replace(whole.model, positions=whole.model.positions[[0, 2]]),
+        model=replace(whole.model, positions=whole.model.positions[chosen]),
         instrument=replace(
             whole.instrument,
-            positions=whole.instrument.positions[[0, 2]],
-            beam=whole.instrument.beam[[0, 2]],
+            positions=whole.instrument.positions[chosen],
+            beam=whole.instrument.beam[chosen],
         ),
     )
     every = fisher_matrix(whole, every=2, threads=1, dtype=float)[0]
     few = fisher_matrix(picked, threads=1, dtype=float)[0]
     np.testing.assert_allclose(every, 2 * few, rtol=1e-10, atol=1e-10 * abs(few).max())
+
+
+def test_patterns_left_out_are_no_rows_of_the_scan():
+    chosen = _one_of(400, 4)
+    assert len(set(chosen % 20)) == 20
 
 
 def drawn_mean(patterns, tensor):

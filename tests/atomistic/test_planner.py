@@ -16,7 +16,7 @@ from caviar_kit.atomistic import (
     plan_experiment,
     planned_scene,
 )
-from caviar_kit.simulation import Experiment, Snapshots, ground_truth
+from caviar_kit.simulation import Experiment, Snapshots, columns, ground_truth
 from caviar_kit.simulation.runs import probe_wave
 from tests.atomistic.moving_atoms import greens_tensor, scene
 
@@ -96,7 +96,9 @@ def test_a_specimen_at_rest_needs_a_tensor(snapshots):
     with pytest.raises(ValueError, match="greens_tensor"):
         plan_experiment(still, EXPERIMENT, 1e6)
     guess = guessed_tensor(still, 0.06, 8.0)
-    np.testing.assert_allclose(guess[0, 0, 1, 0], 0.06**2 * np.exp(-np.hypot(1.4, 0.5) / 8))
+    apart = np.linalg.norm(np.diff(columns(still).positions[:2], axis=0))
+    assert apart == pytest.approx(np.hypot(1.4, 0.5), abs=0.1)  # atoms are where the one snapshot has them
+    np.testing.assert_allclose(guess[0, 0, 1, 0], 0.06**2 * np.exp(-apart / 8))
     assert (guess[:, 0, :, 1] == 0).all()
     planned = plan_experiment(still, EXPERIMENT, 1e6, greens_tensor=guess, threads=1)
     assert np.isfinite(planned.standard_error).any()
