@@ -205,7 +205,7 @@ class CalibrationTuner(ipw.VBox):
         with self._together("all"):
             self.centre_y.value, self.centre_x.value = self.survey.centre
             self.inner.value, self.outer.value = 0, self.survey.radius
-            self.semiangle.value = self.measured_semiangle
+            self.semiangle.value = round(self.measured_semiangle, 2)
 
     def _to_least_curl(self) -> None:
         with self._together("rotation"):
