@@ -18,7 +18,14 @@ from caviar_kit.calibration.recommend import (
 )
 from caviar_kit.calibration.rotation import RotationFit, find_rotation
 from caviar_kit.calibration.shadow import shadow_motion
-from caviar_kit.detector import DetectorFrame, check_patterns, disc_radius, find_origin, mean_pattern
+from caviar_kit.detector import (
+    DetectorFrame,
+    check_patterns,
+    disc_radius,
+    find_origin,
+    mean_pattern,
+    suspicious_pixels,
+)
 from caviar_kit.physics import electron_wavelength
 
 __all__ = ["Survey", "doubts", "recommend", "survey"]
@@ -40,7 +47,10 @@ class Survey:
     pixel : float
         Side of a detector pixel [1/Å].
     mean : (Qy, Qx) float64
-        Mean pattern.
+        Mean pattern, 0 where ``bad``.
+    bad : (Qy, Qx) bool
+        Pixels that look hot or dead, see `caviar_kit.suspicious_pixels`; centre, radius and ``com`` are
+        found without them.
     centre, radius
         Of the bright-field disc (y, x) [pixel].
     com : (2, Ry, Rx) float64
@@ -55,6 +65,7 @@ class Survey:
     scan_step: float
     pixel: float
     mean: np.ndarray
+    bad: np.ndarray
     centre: tuple[float, float]
     radius: float
     com: np.ndarray
@@ -114,16 +125,19 @@ def survey(datacube: Any) -> Survey:
                 f"use datacube.calibration.set_{axis}_pixel_size and set_{axis}_pixel_units"
             )
     check_patterns(data)
-    mean = mean_pattern(data)
+    whole = mean_pattern(data)
+    bad = suspicious_pixels(whole)
+    mean = np.where(bad, 0.0, whole)
     centre, radius = find_origin(mean), disc_radius(mean)
     return Survey(
         patterns=data,
         scan_step=float(calibration.get_R_pixel_size()),
         pixel=float(calibration.get_Q_pixel_size()),
         mean=mean,
+        bad=bad,
         centre=centre,
         radius=radius,
-        com=without_descan(centre_of_mass(data)),
+        com=without_descan(centre_of_mass(data, measured=~bad)),
         shadow=shadow_motion(data, centre, radius),
         loss=recommend_loss(data),
     )
@@ -190,6 +204,11 @@ def doubts(measured: Survey, *, energy: float, semiangle_cutoff: float, defocus:
             f"The disc's radius of {measured.radius:.1f} pixels is {found:.2f} mrad by the detector's "
             f"calibration, not {semiangle_cutoff:.2f} mrad: one of the two is off by "
             f"{abs(found / semiangle_cutoff - 1):.0%}."
+        )
+    if measured.bad.any():
+        lines.append(
+            f"{measured.bad.sum()} detector pixels look hot or dead, such as "
+            f"{tuple(map(int, np.argwhere(measured.bad)[0]))}: give preprocess a dp_mask that is False there."
         )
     if not fit.clear:
         lines.append(

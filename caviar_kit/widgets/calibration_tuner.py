@@ -117,7 +117,10 @@ class CalibrationTuner(ipw.VBox):
         )
 
     def settings(self) -> dict[str, dict[str, Any]]:
-        """Keyword arguments by whom they are for: "ptychography", "preprocess", "reconstruct"."""
+        """Keyword arguments by whom they are for: "ptychography", "preprocess", "reconstruct".
+
+        Pixels that look hot or dead are masked.
+        """
         advice, name = self.recommendations, "padded_diffraction_intensities_shape"
         return {
             "ptychography": {
@@ -130,6 +133,7 @@ class CalibrationTuner(ipw.VBox):
                 "force_com_rotation": self.rotation.value,
                 "force_com_transpose": self.transpose.value,
                 name: advice["window"].values[name],
+                **({"dp_mask": ~self.survey.bad} if self.survey.bad.any() else {}),
             },
             "reconstruct": dict(advice["likelihood"].values),
         }

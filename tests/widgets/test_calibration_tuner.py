@@ -232,3 +232,17 @@ def test_bad_input_is_refused(kwargs, error, message):
     arguments = {"datacube": cube(), "energy": ENERGY} | kwargs
     with pytest.raises(error, match=message):
         ck.widgets.CalibrationTuner(arguments.pop("datacube"), **arguments)
+
+
+def test_hot_pixels_do_not_move_the_disc(tuner):
+    camera = cube()
+    camera.data[:, :, 3, 4] = 5000
+    camera.data[:, :, 28, 30] = 9000
+    hot = make(data=camera, semiangle_cutoff=11.3)
+    assert np.argwhere(hot.survey.bad).tolist() == [[3, 4], [28, 30]]
+    np.testing.assert_allclose(hot.survey.centre, tuner.survey.centre, atol=0.05)
+    np.testing.assert_allclose(hot.survey.com, tuner.survey.com, atol=0.02)
+    assert hot.survey.radius == pytest.approx(tuner.survey.radius, abs=0.1)
+    assert "2 detector pixels look hot or dead, such as (3, 4)" in text(hot)
+    assert np.argwhere(~hot.settings()["preprocess"]["dp_mask"]).tolist() == [[3, 4], [28, 30]]
+    assert "dp_mask" not in tuner.settings()["preprocess"]
