@@ -234,9 +234,8 @@ class SavedReconstruction(Stored):
         me._probe = np.fft.ifftshift(state.unit_probe, axes=(-2, -1)) * scale
         me.probe = me.probe_centered
         self.error_iterations, me.error = list(state.loss), state.loss[-1]
-        if not np.array_equal(state.positions_px, state.initial_positions_px):  # they were refined
-            me._positions_px = state.positions_px
-            me._model = me._make_model()
+        me._positions_px = state.positions_px
+        me._model = me._make_model()
         self._restore_besides(state.besides)
 
     def _check_resumable(self, state: _State) -> None:

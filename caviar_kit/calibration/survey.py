@@ -86,23 +86,25 @@ class Survey:
         """Angle of a detector pixel [mrad] at ``energy`` [eV]."""
         return 1e3 * self.pixel * electron_wavelength(energy)
 
-    def rotation(self, energy: float, defocus: float) -> RotationFit:
-        """`find_rotation` for this ``energy`` [eV] and ``defocus`` [Å].
+    def rotation(self, energy: float, defocus: float, *, transpose: bool | None = None) -> RotationFit:
+        """`find_rotation` for this ``energy`` [eV] and ``defocus`` [Å], with axes swapped or not if known.
 
         Shadows are a witness if a step moves them by less than a quarter of the disc: step < |defocus| α / 2.
         """
         cone = abs(defocus) * 1e-3 * self.radius * self.mrad_per_pixel(energy)
         shadow = self.shadow if self.scan_step < _SHADOW_STEP * cone else None
-        return find_rotation(self.com, shadow=shadow, defocus=defocus)
+        return find_rotation(self.com, transpose=transpose, shadow=shadow, defocus=defocus)
 
 
-def survey(datacube: Any) -> Survey:
+def survey(datacube: Any, *, energy: float | None = None) -> Survey:
     """Measure beam, disc, centre of mass and shadow motion of a data cube.
 
     Parameters
     ----------
     datacube : py4DSTEM.DataCube
-        Calibrated in A and A^-1, at least 3 × 3 positions.
+        Calibrated in A and A^-1, or mrad where ``energy`` is given, at least 3 × 3 positions.
+    energy : float, optional
+        Of the electrons [eV].
 
     Raises
     ------
@@ -115,16 +117,20 @@ def survey(datacube: Any) -> Survey:
         raise TypeError(f"datacube must be a py4DSTEM.DataCube, got {type(datacube).__name__}")
     if min(data.shape[:2]) < 3:
         raise ValueError(f"datacube must have at least 3 × 3 scan positions, got {data.shape[:2]}")
+    angles = ("A^-1",) if energy is None else ("A^-1", "mrad")
     for axis, units, allowed in (
-        ("R", calibration.get_R_pixel_units(), "A"),
-        ("Q", calibration.get_Q_pixel_units(), "A^-1"),
+        ("R", calibration.get_R_pixel_units(), ("A",)),
+        ("Q", calibration.get_Q_pixel_units(), angles),
     ):
-        if units != allowed:
+        if units not in allowed:
             raise ValueError(
-                f"datacube must be calibrated in {allowed} along {axis}, got {units!r}: "
+                f"datacube must be calibrated in {' or '.join(allowed)} along {axis}, got {units!r}: "
                 f"use datacube.calibration.set_{axis}_pixel_size and set_{axis}_pixel_units"
             )
     check_patterns(data)
+    pixel = float(calibration.get_Q_pixel_size())
+    if energy is not None and calibration.get_Q_pixel_units() == "mrad":
+        pixel *= 1e-3 / electron_wavelength(energy)
     whole = mean_pattern(data)
     bad = suspicious_pixels(whole)
     mean = np.where(bad, 0.0, whole)
@@ -132,7 +138,7 @@ def survey(datacube: Any) -> Survey:
     return Survey(
         patterns=data,
         scan_step=float(calibration.get_R_pixel_size()),
-        pixel=float(calibration.get_Q_pixel_size()),
+        pixel=pixel,
         mean=mean,
         bad=bad,
         centre=centre,

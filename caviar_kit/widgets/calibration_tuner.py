@@ -75,7 +75,7 @@ class CalibrationTuner(ipw.VBox):
             validation.number("semiangle_cutoff", semiangle_cutoff, minimum=0.5, maximum=200, unit="mrad")
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            self.survey = calibration.survey(datacube)
+            self.survey = calibration.survey(datacube, energy=self._energy)
         self._noticed = [str(one.message) for one in caught if one.category is UserWarning]
         self._quiet = False
         self._make_controls(semiangle_cutoff or self.measured_semiangle, defocus)
@@ -216,8 +216,14 @@ class CalibrationTuner(ipw.VBox):
             self._set_rotation(None, None)
 
     def _set_rotation(self, degrees: float | None, flip: bool | None) -> None:
-        """The calibrated values, and the found ones where these are missing."""
-        fit = self.rotation_fit
+        """The calibrated values, and the found ones where these are missing.
+
+        A new DataCube says that nothing is swapped before anybody has looked: without a rotation that does
+        not count.
+        """
+        if degrees is None and not flip:
+            flip = None
+        fit = self.survey.rotation(self._energy, self.defocus.value, transpose=flip)
         self.rotation.value = fit.degrees if degrees is None else (float(degrees) + 180) % 360 - 180
         self.transpose.value = bool(fit.transpose if flip is None else flip)
 

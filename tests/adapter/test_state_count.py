@@ -82,3 +82,14 @@ def test_restore_refuses_what_does_not_belong_here(ptycho, tmp_path):
     other._preprocessed = False
     with pytest.raises(ValueError, match="run preprocess"):
         other.restore(tmp_path / "fit.h5")
+
+
+def test_restoring_an_unrefined_fit_brings_the_scan_back(tmp_path):
+    ptycho = planted(2, num_object_states=2)[0]
+    ptycho.reconstruct(max_iter=1, one_state_iter=1, progress_bar=False)
+    before = ptycho.scan_positions_angstrom.copy()
+    ptycho.save(tmp_path / "fit.h5")
+    ptycho.reconstruct(max_iter=3, one_state_iter=1, refine="positions", progress_bar=False)
+    assert abs(ptycho.scan_positions_angstrom - before).max() > 1e-4
+    ptycho.restore(tmp_path / "fit.h5")
+    np.testing.assert_allclose(ptycho.scan_positions_angstrom, before, atol=1e-6)

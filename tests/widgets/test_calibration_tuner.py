@@ -3,6 +3,7 @@ import re
 import ipywidgets as ipw
 import matplotlib.pyplot as plt
 import numpy as np
+import py4DSTEM
 import pytest
 from matplotlib.backend_bases import MouseEvent
 from matplotlib.figure import Figure
@@ -246,3 +247,32 @@ def test_hot_pixels_do_not_move_the_disc(tuner):
     assert "2 detector pixels look hot or dead, such as (3, 4)" in text(hot)
     assert np.argwhere(~hot.settings()["preprocess"]["dp_mask"]).tolist() == [[3, 4], [28, 30]]
     assert "dp_mask" not in tuner.settings()["preprocess"]
+
+
+def test_a_new_data_cube_does_not_know_that_nothing_is_swapped():
+    """py4DSTEM writes QR_flip=False into every new DataCube: that is no calibration."""
+    swapped = cube()
+    made = py4DSTEM.DataCube(swapped.data.transpose(0, 1, 3, 2))
+    assert made.calibration.get_QR_flip() is False
+    for axis, size, units in (("R", 0.5, "A"), ("Q", 0.05, "A^-1")):
+        getattr(made.calibration, f"set_{axis}_pixel_size")(size)
+        getattr(made.calibration, f"set_{axis}_pixel_units")(units)
+    tuner = make(data=made, semiangle_cutoff=11.3)
+    assert tuner.rotation_fit.transpose and tuner.transpose.value
+    assert tuner.rotation.value == pytest.approx(tuner.rotation_fit.degrees, abs=0.1)
+
+
+def test_a_known_swap_finds_its_own_rotation():
+    known = cube()
+    known.calibration.set_QR_flip(True)
+    tuner = make(data=known, semiangle_cutoff=11.3)
+    fit = calibration.find_rotation(tuner.survey.com, transpose=True)
+    assert tuner.transpose.value
+    assert (tuner.rotation.value - fit.degrees + 90) % 180 - 90 == pytest.approx(0, abs=0.1)
+
+
+def test_detector_pixels_in_mrad(tuner):
+    camera = cube()
+    camera.calibration.set_Q_pixel_size(0.05 * 1e3 * 0.02507934)  # λ at 200 kV
+    camera.calibration.set_Q_pixel_units("mrad")
+    assert make(data=camera).measured_semiangle == pytest.approx(tuner.measured_semiangle, rel=1e-4)
