@@ -13,9 +13,19 @@ from caviar_kit._py4dstem import import_py4dstem
 from caviar_kit.npz import read_npz
 from caviar_kit.reading import read
 
-__all__ = ["read_arrays_of", "read_with_py4dstem", "read_with_rosettasciio"]
+__all__ = ["read_arrays_of", "read_with_py4dstem", "read_with_rosettasciio", "refuse_key"]
 
 _ENOUGH_AXES = (3, 4)
+_Described = tuple[np.ndarray, list[tuple[float, str] | None]]  # an array, (pixel, unit) of each axis
+
+
+def refuse_key(file: Path, key: str | None) -> None:
+    """Raise ValueError if a name was given for a file whose arrays are not chosen by name."""
+    if key is not None:
+        raise ValueError(
+            f"key={key!r}: {file} has no names to choose from; leave key out (it is for .npz, plain HDF5 and "
+            "EMD files of py4DSTEM)"
+        )
 
 
 def read_arrays_of(file: Path, key: str | None) -> np.ndarray:
@@ -24,9 +34,11 @@ def read_arrays_of(file: Path, key: str | None) -> np.ndarray:
     Raises
     ------
     ValueError
-        If there is none, there are several, or the file is damaged or holds pickled objects.
+        If there is none, there are several, a key is given for a .npy, or the file is damaged or holds
+        pickled objects.
     """
     if file.suffix.lower() == ".npy":
+        refuse_key(file, key)
         try:
             return np.asarray(np.load(file, allow_pickle=False))
         except (ValueError, EOFError, OSError) as error:
@@ -67,13 +79,14 @@ def read_with_py4dstem(file: Path, key: str | None) -> Any | None:
     Raises
     ------
     ValueError
-        If there is no DataCube in it.
+        If there is no DataCube in it, or a key is given for ARINA.
     """
     module = import_py4dstem()
     with h5py.File(file, "r") as content:
         arina = "NX_class" in content["entry"].attrs if "entry" in content else False
         emd = content.attrs.get("emd_group_type") == "file" or "4DSTEM_experiment" in content
     if arina and file.stem.endswith("_master"):
+        refuse_key(file, key)
         return module.import_file(str(file))
     if not emd:
         return None
@@ -86,13 +99,13 @@ def read_with_py4dstem(file: Path, key: str | None) -> Any | None:
     return node
 
 
-def read_with_rosettasciio(file: Path) -> tuple[np.ndarray, list[tuple[float, str] | None]]:
-    """The largest array of a file, scan axes first, and (pixel, unit) of each axis.
+def read_with_rosettasciio(file: Path, key: str | None) -> _Described:
+    """The only array of 4 axes, else of 3, else the largest; scan axes first, and (pixel, unit) of each.
 
     Raises
     ------
     ValueError
-        If no reader knows the ending, or every one that does fails.
+        If no reader knows the ending, every one that does fails, a key is given, or there are several.
     """
     from rsciio import IO_PLUGINS
 
@@ -101,21 +114,50 @@ def read_with_rosettasciio(file: Path) -> tuple[np.ndarray, list[tuple[float, st
     plugins.sort(key=lambda p: p["name"] == "MRCZ")  # needs a package of its own; MRC reads the same
     if not plugins:
         raise ValueError(f"{file}: neither py4DSTEM nor RosettaSciIO reads files that end in {file.suffix!r}")
+    refuse_key(file, key)
     errors = []
     for plugin in plugins:
         try:
             signals = import_module(plugin["api"]).file_reader(str(file))
-            return _largest(file, signals)
+            found = {_name(i, signal): _described(signal) for i, signal in enumerate(signals)}
         except Exception as error:  # readers raise whatever comes up in a damaged or foreign file
             errors.append(f"{plugin['name']}: {type(error).__name__}: {error}")
+            continue
+        if found:
+            return _only(file, found)
+        errors.append(f"{plugin['name']}: the file holds no data")
     raise ValueError(f"{file} cannot be read; " + "; ".join(errors))
 
 
-def _largest(file: Path, signals: list[dict[str, Any]]) -> tuple[np.ndarray, list[tuple[float, str] | None]]:
-    if not signals:
-        raise ValueError("the file holds no data")
-    found = [(np.asarray(signal["data"]), [_pixel(axis) for axis in signal["axes"]]) for signal in signals]
-    return max(found, key=lambda one: (one[0].size, sum(pixel is not None for pixel in one[1])))
+def _only(file: Path, found: dict[str, _Described]) -> _Described:
+    """The only array that may be a scan; one that the file gives twice, by a link, counts once."""
+    for count in sorted(_ENOUGH_AXES, reverse=True):
+        fitting = {name: one for name, one in found.items() if one[0].ndim == count}
+        if not fitting:
+            continue
+        best = max(fitting.values(), key=lambda one: sum(pixel is not None for pixel in one[1]))
+        if all(one is best or _same(one[0], best[0]) for one in fitting.values()):
+            return best
+        listed = ", ".join(f"{name} {one[0].shape}" for name, one in fitting.items())
+        raise ValueError(
+            f"{file} has {len(fitting)} arrays of {count} axes: {listed}; save the one that is meant to "
+            "a file of its own"
+        )
+    return max(found.values(), key=lambda one: one[0].size)
+
+
+def _same(a: np.ndarray, b: np.ndarray) -> bool:
+    return np.array_equal(a, b, equal_nan=a.dtype.kind == b.dtype.kind == "f")
+
+
+def _name(place: int, signal: dict[str, Any]) -> str:
+    """The title of an array, after its place in the file: titles may be missing or the same."""
+    title = signal.get("metadata", {}).get("General", {}).get("title")
+    return f"{place + 1}. {title!r}" if title else f"{place + 1}. (no title)"
+
+
+def _described(signal: dict[str, Any]) -> _Described:
+    return np.asarray(signal["data"]), [_pixel(axis) for axis in signal["axes"]]
 
 
 def _pixel(axis: dict[str, Any]) -> tuple[float, str] | None:
