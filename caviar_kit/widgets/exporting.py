@@ -15,6 +15,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from caviar_kit import __version__, validation
+from caviar_kit.widgets.one_thread import PANELS
 
 __all__ = ["FORMATS", "figure_bytes", "link", "write_figure"]
 
@@ -51,7 +52,7 @@ def figure_bytes(
     # without a date; PNG and SVG (Dublin Core) have other words for the program
     said |= {"Creator": maker, "Date": None} if kind == "svg" else {"Software": maker}
     buffer = io.BytesIO()
-    with matplotlib.rc_context({"svg.hashsalt": "caviar_kit"}):
+    with PANELS, matplotlib.rc_context({"svg.hashsalt": "caviar_kit"}):
         figure.savefig(buffer, format=kind, dpi=dpi, metadata=said)
     return buffer.getvalue()
 

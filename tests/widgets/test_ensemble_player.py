@@ -242,6 +242,16 @@ def test_errors_are_sentences_in_the_panel(player, tmp_path):
     assert status(player) == "Give the movie a file name."
 
 
+@pytest.mark.parametrize("name", [".gif", "/", "~nobody-at-all/x", "sub/", "sub/.gif", "..", ".", "~"])
+def test_names_of_no_file_are_refused_in_the_panel(player, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sub").mkdir()
+    player.file.value = name
+    player.export_gif.click()
+    assert player.wait(60) and f"{name} cannot be the movie" in status(player)
+    assert not player.export_gif.disabled and not list(tmp_path.glob("*.gif")) + list(tmp_path.glob("*/*"))
+
+
 def test_a_movie_that_fails_resets_the_buttons(player, tmp_path, monkeypatch):
     def fail(*arguments, **settings):
         raise ArithmeticError("the palette <is> empty")
