@@ -15,6 +15,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from caviar_kit import __version__, validation
+from caviar_kit._replacing import replacing
 from caviar_kit.widgets.one_thread import PANELS
 
 __all__ = ["FORMATS", "figure_bytes", "link", "write_figure"]
@@ -72,12 +73,8 @@ def write_figure(
     if kind not in FORMATS:
         raise ValueError(f"path must end in .svg or .png, got {os.fspath(target)!r}")
     data = figure_bytes(figure, kind, title=title, provenance=provenance)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
+    with replacing(target) as partial:
         partial.write_bytes(data)
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
     return target
 
 
