@@ -60,7 +60,8 @@ class EnsembleView:
         Parameters
         ----------
         kind : {"phase", "difference"}
-            The state itself, or what differs from the mean over the states.
+            The state itself, or what differs from the mean over the states. The mean of a difference is 0:
+            patterns do not determine the constant phase of a state.
         state : int
         slice_index : int, optional
             One slice; the sum of all slices by default.
@@ -72,7 +73,10 @@ class EnsembleView:
         """
         stack = self._stack(kind, slice_index)
         state = validation.integer("state", state, minimum=0, maximum=len(stack) - 1)
-        return np.asarray(stack[state] - (stack.mean(axis=0) if kind == "difference" else 0))
+        if kind == "phase":
+            return np.asarray(stack[state])
+        away = stack[state] - stack.mean(axis=0)
+        return np.asarray(away - away.mean())
 
     def limits(
         self, kind: str, *, projected: bool, state: int | None = None, slice_index: int | None = None
@@ -111,8 +115,14 @@ class EnsembleView:
 
     def _common(self, kind: str, projected: bool) -> tuple[float, float]:
         stack = self._projected if projected else self.phases
-        some = stack.reshape(len(stack), -1)[:, :: max(1, stack.size // _COUNTED_PIXELS)]
-        return _spread(some - some.mean(axis=0) if kind == "difference" else some)
+        step = max(1, stack.size // _COUNTED_PIXELS)
+        some = stack.reshape(len(stack), -1)[:, ::step]
+        if kind == "phase":
+            return _spread(some)
+        constant = stack.mean(axis=(-2, -1), keepdims=True)  # of each picture: free, as in `image`
+        constant = np.broadcast_to(constant, stack.shape).reshape(len(stack), -1)[:, ::step]
+        own = some - constant
+        return _spread(own - own.mean(axis=0))
 
     def _stack(self, kind: str, slice_index: int | None) -> np.ndarray:
         validation.choice("kind", kind, KINDS)

@@ -53,7 +53,19 @@ def test_images_are_states_slices_sums_and_differences():
     np.testing.assert_array_equal(view.image("phase", 2, 1), view.phases[2, 1])
     np.testing.assert_allclose(view.image("phase", 2), view.phases[2].sum(axis=0), atol=1e-6)
     away = view.phases[2, 1] - view.phases[:, 1].mean(axis=0)
-    np.testing.assert_allclose(view.image("difference", 2, 1), away, atol=1e-6)
+    np.testing.assert_allclose(view.image("difference", 2, 1), away - away.mean(), atol=1e-6)
+
+
+@pytest.mark.parametrize("slice_index", [None, 1])
+def test_differences_do_not_show_the_free_constant_of_a_state(slice_index):
+    view, projected = random_view(), slice_index is None
+    constants = np.random.default_rng(6).uniform(-3, 3, (*view.phases.shape[:2], 1, 1))
+    turned = EnsembleView(view.phases + constants, view.sampling)
+    for state in range(len(view.phases)):
+        shown = turned.image("difference", state, slice_index)
+        np.testing.assert_allclose(shown, view.image("difference", state, slice_index), atol=1e-5)
+    held = turned.limits("difference", projected=projected)
+    np.testing.assert_allclose(held, view.limits("difference", projected=projected), rtol=1e-5)
 
 
 def test_held_limits_enclose_all_states_and_slices():

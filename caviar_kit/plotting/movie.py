@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from scipy.spatial import cKDTree
 
 from caviar_kit import validation
+from caviar_kit._replacing import replacing
 
 __all__ = ["MOVIE_SUFFIXES", "save_movie", "why_no_mp4"]
 
@@ -75,15 +76,12 @@ def save_movie(
     first = next(figures, None)
     if first is None:
         raise ValueError("frames is empty: no figure to write")
-    partial = target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}")
-    try:
+    with replacing(target) as partial:
         _write(writer, partial, first, figures)
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
     if provenance is not None:
         indented = json.dumps(json.loads(text), indent=1, ensure_ascii=False)
-        target.with_name(target.name + ".json").write_text(indented + "\n", encoding="utf-8")
+        with replacing(target.with_name(target.name + ".json")) as partial:
+            partial.write_text(indented + "\n", encoding="utf-8")
     return target
 
 

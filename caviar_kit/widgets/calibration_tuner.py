@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from html import escape
@@ -16,6 +15,7 @@ from caviar_kit import calibration, plotting, validation
 from caviar_kit.calibration import Recommendation, RotationFit
 from caviar_kit.physics import electron_wavelength
 from caviar_kit.widgets.detector_canvas import DetectorCanvas
+from caviar_kit.widgets.one_thread import PANELS, heard, one_thread
 from caviar_kit.widgets.tuner_parts import number_box, picture, png, said, slider
 
 __all__ = ["CalibrationTuner"]
@@ -73,10 +73,8 @@ class CalibrationTuner(ipw.VBox):
         defocus = validation.number("defocus", defocus, minimum=-1e5, maximum=1e5, unit="Å")
         if semiangle_cutoff is not None:
             validation.number("semiangle_cutoff", semiangle_cutoff, minimum=0.5, maximum=200, unit="mrad")
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
+        with heard() as self._noticed:
             self.survey = calibration.survey(datacube, energy=self._energy)
-        self._noticed = [str(one.message) for one in caught if one.category is UserWarning]
         self._quiet = False
         self._make_controls(semiangle_cutoff or self.measured_semiangle, defocus)
         known = datacube.calibration.get_QR_rotation_degrees(), datacube.calibration.get_QR_flip()
@@ -138,6 +136,7 @@ class CalibrationTuner(ipw.VBox):
             "reconstruct": dict(advice["likelihood"].values),
         }
 
+    @one_thread
     def figure(self) -> Figure:
         """All pictures of the panel in one."""
         figure = Figure(figsize=(12.6, 8.0), layout="constrained")
@@ -198,12 +197,13 @@ class CalibrationTuner(ipw.VBox):
     @contextmanager
     def _together(self, part: str) -> Iterator[None]:
         """Change several controls, draw once."""
-        self._quiet = True
-        try:
-            yield
-        finally:
-            self._quiet = False
-        self._draw(part)
+        with PANELS:  # or drawings that other threads ask for meanwhile would be lost
+            self._quiet = True
+            try:
+                yield
+            finally:
+                self._quiet = False
+            self._draw(part)
 
     def _to_disc(self) -> None:
         with self._together("all"):
@@ -234,6 +234,7 @@ class CalibrationTuner(ipw.VBox):
 
     # Pictures --------------------------------------------------------------------------------
 
+    @one_thread
     def _draw(self, part: str = "all") -> None:
         if self._quiet:
             return

@@ -30,10 +30,11 @@ class CorrelationControls(ipw.HBox):
             value=first.central, min=0, max=first.atoms - 1, description="reference atom", **_slow()
         )
         bond, span = first.extent
+        low, high = _reach(first)
         self.radius = ipw.FloatSlider(
             value=min(2.8 * bond, span),
-            min=round(bond, 1),
-            max=round(span + 0.1, 1),
+            min=low,
+            max=high,
             step=0.1,
             readout_format=".1f",
             description="radius (Å)",
@@ -63,6 +64,11 @@ class CorrelationControls(ipw.HBox):
     def limit(self, source: CorrelationSource) -> None:
         """Fit ranges to a data set; values that are still allowed stay."""
         self.reference.max = source.atoms - 1
+        low, high = _reach(source)
+        if low > self.radius.max:  # a slider refuses ends in the wrong order
+            self.radius.max, self.radius.min = high, low
+        else:
+            self.radius.min, self.radius.max = low, high
         self.slices.layout.display = None if source.slices else "none"
         last = max(source.slices - 1, 0)
         if self.slices.max != last:
@@ -70,6 +76,12 @@ class CorrelationControls(ipw.HBox):
             self.slices.value = (0, last)
         can = source.displacements is not None
         self.intervals.disabled = not can
+
+
+def _reach(source: CorrelationSource) -> tuple[float, float]:
+    """Least and greatest radius that make sense [Å]; all atoms are within the greatest."""
+    shortest, longest = source.extent
+    return round(shortest, 1), round(longest + 0.1, 1)
 
 
 def _wide() -> dict[str, Any]:

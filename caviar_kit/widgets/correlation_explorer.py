@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable, Mapping
 from html import escape
 from pathlib import Path
@@ -26,6 +25,7 @@ from caviar_kit.widgets.correlation_table import (
 )
 from caviar_kit.widgets.export_row import ExportRow
 from caviar_kit.widgets.exporting import link, write_figure
+from caviar_kit.widgets.one_thread import heard, one_thread
 from caviar_kit.widgets.picture import Picture, png, say
 
 __all__ = ["CorrelationExplorer"]
@@ -87,7 +87,7 @@ class CorrelationExplorer(ipw.VBox):
         )
         self.shell, self.radius = controls.shell, controls.radius
         self.axes, self.slices = controls.axes, controls.slices
-        self._controls = controls
+        self._controls, self._title = controls, self.dataset.value  # which other threads may change
         self.picture = Picture(*self._inches, on_click=self._clicked)
         self.page, self.message = ipw.HTML(), ipw.HTML()
         self.files = ExportRow(self.figure, self._about, self._say)
@@ -101,12 +101,13 @@ class CorrelationExplorer(ipw.VBox):
     @property
     def result(self) -> Any:
         """The chosen data set."""
-        return self._sources[self.dataset.value].result
+        return self._sources[self._title].result
 
     def select(self, y: float, x: float) -> None:
         """Make the atom nearest to a place [Å] the reference, as a click does."""
         self.reference.value = self._source.nearest(y, x)
 
+    @one_thread
     def figure(self) -> Figure:
         """The picture of the present choice, on one scale where the truth is beside it.
 
@@ -119,6 +120,7 @@ class CorrelationExplorer(ipw.VBox):
         self._paint(figure)
         return figure
 
+    @one_thread
     def neighbours(self) -> list[dict[str, float]]:
         """The chosen atoms, nearest first: index, distance [Å], found and true G [pm²], ends of intervals.
 
@@ -143,10 +145,11 @@ class CorrelationExplorer(ipw.VBox):
         """
         return write_figure(path, self.figure(), title=self._words(), provenance=self.provenance())
 
+    @one_thread
     def provenance(self) -> dict[str, Any]:
         """What exported files say about the data and the choice."""
         source, choice = self._source, self.shell.value
-        told: dict[str, Any] = {"data": self.dataset.value, **(source.origin or {}), "atoms": source.atoms}
+        told: dict[str, Any] = {"data": self._title, **(source.origin or {}), "atoms": source.atoms}
         told |= {"states": source.states or None, "reference atom": self.reference.value}
         told |= {"neighbours": choice, "axes": self.axes.value}
         if choice == "radius":
@@ -158,7 +161,7 @@ class CorrelationExplorer(ipw.VBox):
     @property
     def _source(self) -> CorrelationSource:
         """The chosen data set and slices, in the image's axes."""
-        title, whole = self.dataset.value, self._sources[self.dataset.value]
+        title, whole = self._title, self._sources[self._title]
         if not whole.slices:
             return whole
         first, last = self.slices.value
@@ -170,7 +173,7 @@ class CorrelationExplorer(ipw.VBox):
             return None
         if self._lattice is not None:
             return self._lattice.axes
-        title = self.dataset.value
+        title = self._title
         return self._once((title, "axes"), lambda: fit_lattice(self._sources[title].positions).axes)
 
     def _once(self, key: Any, make: Callable[[], Any]) -> Any:
@@ -187,7 +190,7 @@ class CorrelationExplorer(ipw.VBox):
         if self.shell.value not in ("radius", "self") and len(atoms):
             far = np.linalg.norm(source.positions[atoms] - source.positions[atom], axis=1).max()
             reach = float(far) + _MARGIN
-        title = f"{self.dataset.value}, " if len(self._sources) > 1 else ""
+        title = f"{self._title}, " if len(self._sources) > 1 else ""
         draw_arrows(figure, source, atom, atoms, radius=reach, axes=self._local_axes(), title=title)
 
     def _words(self) -> str:
@@ -195,11 +198,13 @@ class CorrelationExplorer(ipw.VBox):
         known = self._source.true_tensor is not None
         return f"Correlation arrows around atom {self.reference.value}, reconstructed" + " and true" * known
 
+    @one_thread
     def _change_data(self, change: Any) -> None:
         # one drawing at the end, not one for every control that is set
         self._drawing = False
         try:
-            self._controls.limit(self._sources[self.dataset.value])
+            self._title = self.dataset.value
+            self._controls.limit(self._sources[self._title])
         finally:
             self._drawing = True
         self._draw()
@@ -207,6 +212,7 @@ class CorrelationExplorer(ipw.VBox):
     def _clicked(self, event: Any) -> None:
         self.select(event.ydata, event.xdata)
 
+    @one_thread
     def _draw(self, change: Any = None) -> None:
         if not self._drawing:
             return
@@ -214,12 +220,10 @@ class CorrelationExplorer(ipw.VBox):
         self.files.clear()
         self.radius.disabled = self.shell.value not in ("radius", "self")
         try:
-            with warnings.catch_warnings(record=True) as told:
-                warnings.simplefilter("always", UserWarning)
+            with heard() as texts:
                 click = "; click an atom to make it the reference" if self.picture.canvas else ""
                 self.picture.show(self._paint, self._words() + click)
                 self.page.value = self._tables()
-            texts = dict.fromkeys(str(one.message) for one in told if one.category is UserWarning)
             self.message.value = say("; ".join(texts)) if texts else ""
         except (TypeError, ValueError) as error:
             self.picture.blank()
@@ -235,7 +239,7 @@ class CorrelationExplorer(ipw.VBox):
             f"<p>{escape(self._heading(prime))} {csv}</p>",
             html_rows(rows, prime),
         ]
-        means = self._once((self.dataset.value, "shells", self.slices.value), lambda: shell_means(source))
+        means = self._once((source, "shells"), lambda: shell_means(source))
         if means is not None and self.intervals.value:
             parts += ["<p>Means over all atoms, along and across the line between two, in pm²:</p>"]
             parts += [html_shells(means)]
@@ -254,7 +258,7 @@ class CorrelationExplorer(ipw.VBox):
         return words
 
     def _stem(self) -> str:
-        name = "".join(c if c.isalnum() else "_" for c in self.dataset.value)
+        name = "".join(c if c.isalnum() else "_" for c in self._title)
         return f"correlations_{name}_atom{self.reference.value}"
 
     def _about(self) -> tuple[str, str, dict[str, Any]]:

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from ipympl.backend_nbagg import Canvas, FigureManager
 from matplotlib.figure import Figure
 
 from caviar_kit import plotting
+from caviar_kit.widgets.canvas import PanelCanvas
 
 __all__ = ["DetectorCanvas"]
 
@@ -38,10 +38,7 @@ class DetectorCanvas:
         self._shape = pattern.shape
         figure = Figure(figsize=(3.8, 3.8), layout="constrained")
         self._ax = plotting.mean_pattern(pattern, ax=figure.add_subplot())
-        self.widget = Canvas(figure)  # no pyplot: nothing is left open, nothing shows twice
-        self._manager = FigureManager(self.widget, 0)
-        for hidden in ("header_visible", "footer_visible", "toolbar_visible", "resizable"):
-            setattr(self.widget, hidden, False)
+        self.widget = PanelCanvas(figure)
         self._rings: list[Any] = []
         for name, action in (
             ("button_press_event", self._take),

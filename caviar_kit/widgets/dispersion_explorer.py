@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from caviar_kit.widgets.dispersion_table import html_means, means_as_text
 from caviar_kit.widgets.dispersion_theory import Theory, theory_at
 from caviar_kit.widgets.export_row import ExportRow
 from caviar_kit.widgets.exporting import link, write_figure
+from caviar_kit.widgets.one_thread import heard, one_thread
 from caviar_kit.widgets.picture import Picture, png, say
 from caviar_kit.widgets.waiting import Waiting
 
@@ -142,6 +142,7 @@ class DispersionExplorer(ipw.VBox):
         with self._waiting.paused():
             self._controls.choose(values)
 
+    @one_thread
     def figure(self) -> Figure:
         """The picture of the present choice.
 
@@ -154,6 +155,7 @@ class DispersionExplorer(ipw.VBox):
         self._paint(figure)
         return figure
 
+    @one_thread
     def table(self, separator: str = "\t") -> str:
         """Path means with the ends of their intervals, THz, as text for a spreadsheet."""
         return means_as_text(self.result, self._theory_means(), separator)
@@ -180,17 +182,16 @@ class DispersionExplorer(ipw.VBox):
             "theory": self._theory is not None and self.theory.value,
         }
 
+    @one_thread
     def _compute(self, *choice: Any) -> tuple[PhononDispersion, str]:
         """The dispersion of a choice, and what was warned of on the way."""
         path, kelvin, masses, statistics, method, symmetry = choice
         key = _key(choice)
         if key not in self._known:
             begin = time.perf_counter()
-            with warnings.catch_warnings(record=True) as told:
-                warnings.simplefilter("always", UserWarning)
+            with heard() as texts:
                 way = {"method": method, "symmetry": symmetry, **self._options}
                 result = phonon_dispersion(*self._data, masses, kelvin, path, statistics, **way)
-            texts = dict.fromkeys(str(one.message) for one in told if one.category is UserWarning)
             self._known[key] = result, "; ".join(texts)
             self._seconds = time.perf_counter() - begin
         return self._known[key]
@@ -212,6 +213,7 @@ class DispersionExplorer(ipw.VBox):
         uncorrected = self.uncorrected.value
         plotting.dispersion(self.result, theory=self._curves(), uncorrected=uncorrected, ax=figure.subplots())
 
+    @one_thread
     def _draw(self) -> None:
         self.files.clear()
         choice = self._controls.choice()

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike
 from caviar_kit.ensemble_view import view_ensemble
 from caviar_kit.plotting.movie import MOVIE_SUFFIXES, save_movie, why_no_mp4
 from caviar_kit.widgets._player_frame import Look, caption, draw, provenance
+from caviar_kit.widgets.one_thread import one_thread
 
 __all__ = ["EnsemblePlayer"]
 
@@ -62,6 +63,7 @@ class EnsemblePlayer(ipw.VBox):
         self._view = view_ensemble(source, tracked)
         self._pictures: dict[Look, bytes] = {}
         self._writing: Thread | None = None
+        self._setting_clock = False
         self._make_controls()
         self._make_export()
         self._picture = ipw.HTML(layout={"flex": "1 1 0%", "min_width": "0"})  # shrinks to the page
@@ -152,33 +154,38 @@ class EnsemblePlayer(ipw.VBox):
             magnify=self.magnify.value,
         )
 
+    @one_thread
     def figure(self) -> Figure:
         """The picture of the present choice."""
         return draw(self._view, self.look)
 
-    def _png(self) -> bytes:
-        """The picture, kept for the next round of the animation."""
-        look = self.look
+    @one_thread
+    def _png(self, look: Look) -> bytes:
+        """A picture, kept for the next round of the animation."""
         if look not in self._pictures:
             while len(self._pictures) >= _PICTURES_KEPT:
                 del self._pictures[next(iter(self._pictures))]
             buffer = io.BytesIO()
-            self.figure().savefig(buffer, format="png")
+            draw(self._view, look).savefig(buffer, format="png")  # a control may have changed meanwhile
             self._pictures[look] = buffer.getvalue()
         return self._pictures[look]
 
+    @one_thread
     def _draw(self, change: Any = None) -> None:
         probe = self.show.value == "probe"
         for control in (self.state, self.slice, self.columns, self.magnify):
             control.disabled = probe
         self.mode.disabled = not probe
         turning = self.mode if probe else self.state
+        self._setting_clock = True
         self._animation.max = max(self._animation.max, turning.max)  # or the clock would clip the value
         self._animation.value = turning.value
         self._animation.max = turning.max
+        self._setting_clock = False
         self.play.disabled = turning.max == 0
-        data = base64.b64encode(self._png()).decode()
-        alt = escape(caption(self._view, self.look))
+        look = self.look
+        data = base64.b64encode(self._png(look)).decode()
+        alt = escape(caption(self._view, look))
         self._picture.value = f'<img alt="{alt}" style="max-width:100%" src="data:image/png;base64,{data}">'
 
     # Animation -----------------------------------------------------------------------------
@@ -190,7 +197,10 @@ class EnsemblePlayer(ipw.VBox):
         playing = self._animation.playing
         self.play.description, self.play.icon = ("Pause", "pause") if playing else ("Play", "play")
 
+    @one_thread
     def _step(self, change: Any) -> None:
+        if self._setting_clock:  # by what another thread may have changed again
+            return
         turning = self.mode if self.show.value == "probe" else self.state
         turning.value = self._animation.value
 
@@ -234,7 +244,7 @@ class EnsemblePlayer(ipw.VBox):
         view, look, speed = self._view, self.look, float(self.frames_per_second.value)
 
         def write(path: str | os.PathLike[str]) -> Path:
-            frames = (draw(view, frame) for frame in look.frames(view))
+            frames = (one_thread(draw)(view, frame) for frame in look.frames(view))
             record = provenance(view, look, speed)
             return save_movie(path, frames, frames_per_second=speed, provenance=record)
 
@@ -245,9 +255,11 @@ class EnsemblePlayer(ipw.VBox):
         if not name:
             self._say("Give the movie a file name.")
             return
-        known = name.lower().endswith(MOVIE_SUFFIXES)
-        path = Path(name[:-4] if known else name).expanduser()
-        path = path.with_name(path.name + suffix)
+        try:
+            path = _movie_file(name, suffix)
+        except (OSError, RuntimeError, ValueError) as error:
+            self._say(f"{name} cannot be the movie's file name: {error}")
+            return
         self._say(f"writing {path} …")
         self.export_gif.disabled = self.export_mp4.disabled = True
         self._writing = Thread(target=self._export_aside, args=(self._prepare(), path), daemon=True)
@@ -269,5 +281,14 @@ class EnsemblePlayer(ipw.VBox):
         """The live panel; beside it a still picture for pages without a kernel."""
         bundle = super()._repr_mimebundle_(**kwargs)
         if isinstance(bundle, dict):
-            bundle["image/png"] = self._png()
+            bundle["image/png"] = self._png(self.look)
         return bundle
+
+
+def _movie_file(name: str, suffix: str) -> Path:
+    """The file that a name means, its suffix put right; RuntimeError if ~user is nobody's folder."""
+    stem = name[: -len(suffix)] if name.lower().endswith(MOVIE_SUFFIXES) else name
+    if not stem or stem.endswith(("/", os.sep)) or Path(stem).name in ("", "..", "~"):
+        raise ValueError("it must end in the name of a file, not of a folder")
+    path = Path(stem).expanduser()
+    return path.with_name(path.name + suffix)

@@ -15,6 +15,8 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from caviar_kit import __version__, validation
+from caviar_kit._replacing import replacing
+from caviar_kit.widgets.one_thread import PANELS
 
 __all__ = ["FORMATS", "figure_bytes", "link", "write_figure"]
 
@@ -51,7 +53,7 @@ def figure_bytes(
     # without a date; PNG and SVG (Dublin Core) have other words for the program
     said |= {"Creator": maker, "Date": None} if kind == "svg" else {"Software": maker}
     buffer = io.BytesIO()
-    with matplotlib.rc_context({"svg.hashsalt": "caviar_kit"}):
+    with PANELS, matplotlib.rc_context({"svg.hashsalt": "caviar_kit"}):
         figure.savefig(buffer, format=kind, dpi=dpi, metadata=said)
     return buffer.getvalue()
 
@@ -71,12 +73,8 @@ def write_figure(
     if kind not in FORMATS:
         raise ValueError(f"path must end in .svg or .png, got {os.fspath(target)!r}")
     data = figure_bytes(figure, kind, title=title, provenance=provenance)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
+    with replacing(target) as partial:
         partial.write_bytes(data)
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
     return target
 
 

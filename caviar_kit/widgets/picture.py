@@ -11,6 +11,8 @@ from typing import Any
 import ipywidgets as ipw
 from matplotlib.figure import Figure
 
+from caviar_kit.widgets.one_thread import one_thread
+
 __all__ = ["Picture", "png", "say"]
 
 _DPI = 90
@@ -37,34 +39,43 @@ class Picture(ipw.VBox):
     """
 
     def __init__(self, width: float, height: float, on_click: Callable[[Any], None] | None = None) -> None:
-        self._figure = Figure(figsize=(width, height), dpi=_DPI, layout="constrained")
-        self.canvas = None if on_click is None else _canvas(self._figure)
+        self._inches = (width, height)
+        self.canvas = None if on_click is None else _canvas(self._new_figure())
         self.image, self.caption = ipw.HTML(), ipw.HTML()
         self._on_click = on_click
         if self.canvas is not None:
             self.canvas.mpl_connect("button_press_event", self._clicked)
         super().__init__([self.image if self.canvas is None else self.canvas, self.caption])
 
+    @one_thread
     def show(self, draw: Callable[[Figure], None], words: str) -> None:
         """Draw anew; ``words`` say what is to be seen."""
-        self._figure.clear()
-        draw(self._figure)
+        if self.canvas is None:
+            figure = self._new_figure()
+        else:
+            figure = self.canvas.figure
+            figure.clear()
+        draw(figure)
         self.caption.value = f'<span style="color:var(--jp-ui-font-color2,#555)">{escape(words)}</span>'
         if self.canvas is not None:
             self.canvas.draw_idle()
             return
-        data = base64.b64encode(png(self._figure)).decode()
+        data = base64.b64encode(png(figure)).decode()
         # an HTML widget, unlike an Output, also works in a script, and says what the picture shows
         self.image.value = (
             f'<img alt="{escape(words)}" style="max-width:100%" src="data:image/png;base64,{data}">'
         )
 
+    @one_thread
     def blank(self) -> None:
         """Show nothing."""
-        self._figure.clear()
         self.image.value = self.caption.value = ""
         if self.canvas is not None:
+            self.canvas.figure.clear()
             self.canvas.draw_idle()
+
+    def _new_figure(self) -> Figure:
+        return Figure(figsize=self._inches, dpi=_DPI, layout="constrained")
 
     def _clicked(self, event: Any) -> None:
         if self._on_click is not None and event.button == 1 and event.inaxes is not None:
@@ -87,10 +98,9 @@ def say(sentence: str) -> str:
 def _canvas(figure: Figure) -> Any:
     """An ipympl canvas of the figure, made without pyplot; None where ipympl cannot be had."""
     try:
-        from ipympl.backend_nbagg import Canvas, FigureManager
+        import ipympl.backend_nbagg  # noqa: F401  # asked for anew each time, unlike our own module
     except ImportError:
         return None
-    canvas = Canvas(figure)
-    FigureManager(canvas, 0)
-    canvas.header_visible = canvas.footer_visible = canvas.toolbar_visible = canvas.resizable = False
-    return canvas
+    from caviar_kit.widgets.canvas import PanelCanvas
+
+    return PanelCanvas(figure)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from caviar_kit import validation
+from caviar_kit._replacing import replacing
 from caviar_kit.ptychography import MixedObjectMultislicePtychography
 
 __all__ = ["read_session", "write_session"]
@@ -55,12 +56,8 @@ def write_session(
         "settings": dict(settings),
         "reconstruction": reconstruction,
     }
-    partial = file.with_name(f".{file.name}.{os.getpid()}.part")
-    try:
+    with replacing(file) as partial:
         partial.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        partial.replace(file)
-    finally:
-        partial.unlink(missing_ok=True)
     return file
 
 

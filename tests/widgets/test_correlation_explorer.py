@@ -89,6 +89,31 @@ def test_changing_to_a_smaller_data_set_keeps_a_valid_reference(explorer):
     assert explorer.reference.max == 11
 
 
+@pytest.mark.parametrize("titles", [("small", "large"), ("large", "small")])
+def test_the_radius_reaches_all_atoms_of_every_data_set(titles):
+    results = {"small": ensemble(rows=1, seed=1), "large": ensemble(rows=5)}
+    explorer = ck.widgets.CorrelationExplorer({title: results[title] for title in titles})
+    for title in (*titles, *titles):
+        explorer.dataset.value, explorer.reference.value = title, 0
+        explorer.radius.value = 100.0
+        assert len(explorer.neighbours()) == len(explorer.result.positions) - 1
+
+
+def test_the_radius_follows_data_sets_on_other_scales():
+    tracked = ensemble().tracked
+    results = {
+        name: ck.AtomicDisplacements(scale * tracked) for name, scale in (("wide", 9.0), ("narrow", 1.0))
+    }
+    explorer = ck.widgets.CorrelationExplorer(results)
+    for name in ("narrow", "wide", "narrow"):
+        explorer.dataset.value = name
+        distances = np.linalg.norm(
+            explorer.result.mean_positions[:, None] - explorer.result.mean_positions, axis=-1
+        )
+        assert explorer.radius.max >= distances.max() > 0.9 * explorer.radius.max
+        assert explorer.radius.min <= explorer.radius.value <= explorer.radius.max
+
+
 def test_sliders_wait_until_they_rest_and_have_labels(explorer):
     for control in (explorer.reference, explorer.radius, explorer.slices):
         assert control.continuous_update is False and control.description

@@ -60,7 +60,8 @@ def test_each_state_and_slice_is_the_array_it_says(player):
 def test_difference_is_from_the_mean_state_in_diverging_colours(player):
     player.show.value, player.state.value, player.slice.value = "difference", 1, 2
     phases = player._view.phases[:, 2]
-    np.testing.assert_allclose(shown(player).get_array(), phases[1] - phases.mean(axis=0), atol=1e-6)
+    away = phases[1] - phases.mean(axis=0)
+    np.testing.assert_allclose(shown(player).get_array(), away - away.mean(), atol=1e-6)
     low, high = shown(player).get_clim()
     assert low == -high and "mean of the states" in title(player)
 
@@ -240,6 +241,16 @@ def test_errors_are_sentences_in_the_panel(player, tmp_path):
     player.file.value = "  "
     player.export_gif.click()
     assert status(player) == "Give the movie a file name."
+
+
+@pytest.mark.parametrize("name", [".gif", "/", "~nobody-at-all/x", "sub/", "sub/.gif", "..", ".", "~"])
+def test_names_of_no_file_are_refused_in_the_panel(player, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sub").mkdir()
+    player.file.value = name
+    player.export_gif.click()
+    assert player.wait(60) and f"{name} cannot be the movie" in status(player)
+    assert not player.export_gif.disabled and not list(tmp_path.glob("*.gif")) + list(tmp_path.glob("*/*"))
 
 
 def test_a_movie_that_fails_resets_the_buttons(player, tmp_path, monkeypatch):
