@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -14,7 +15,7 @@ from caviar_kit._adapter.handover import Handover
 from caviar_kit.backend import resolve_device
 from caviar_kit.multislice.gradient import Evaluator
 from caviar_kit.multislice.loss import make_loss
-from caviar_kit.multislice.timing import TimeEstimate, measure_time
+from caviar_kit.multislice.timing import TimeEstimate, WorkingTime, measure_time
 
 __all__ = ["Timing"]
 
@@ -29,6 +30,7 @@ class Timing(Fitting, Handover):
         reset: bool = True,
         patterns: int = 16,
         between_batches: Callable[[], None] | None = None,
+        clock: Callable[[], float] = time.perf_counter,
         **settings: Any,
     ) -> TimeEstimate:
         """Measure what ``reconstruct`` would take on this device, in this process; after preprocess.
@@ -38,7 +40,9 @@ class Timing(Fitting, Handover):
         patterns : int
             How many are evaluated, spread over the scan; they take part for each number of states.
         between_batches : callable, optional
-            As for :meth:`iterate`.
+            As for :meth:`iterate`; a pause in it does not count.
+        clock : callable
+            Seconds from any moment.
         loss, reset, **settings
             ``max_iter``, ``one_state_iter``, ``num_object_states`` and further fields of
             :class:`caviar_kit.multislice.FitSettings`, as for :meth:`reconstruct`.
@@ -59,9 +63,14 @@ class Timing(Fitting, Handover):
         fit, _ = self._fit_settings(*iterations, reset, settings)
         self._require_memory(fit, False, None)
         evaluator = self._small_evaluator(loss, patterns)
-        evaluator.between_batches = between_batches
+        working = WorkingTime(between_batches, clock)
+        evaluator.between_batches = working.between_batches
         return measure_time(
-            evaluator, self._starting_probe(reset), fit, num_patterns=len(self._model.positions)
+            evaluator,
+            self._starting_probe(reset),
+            fit,
+            num_patterns=len(self._model.positions),
+            clock=working,
         )
 
     def _small_evaluator(self, loss: str, patterns: int) -> Evaluator:

@@ -15,7 +15,7 @@ from caviar_kit.multislice.objective import Objective, Scene
 from caviar_kit.multislice.problem import make_unknowns
 from caviar_kit.multislice.settings import FitSettings, Stage
 
-__all__ = ["StageTime", "TimeEstimate", "measure_time"]
+__all__ = ["StageTime", "TimeEstimate", "WorkingTime", "measure_time"]
 
 Array = Any
 Clock = Callable[[], float]
@@ -70,6 +70,34 @@ class TimeEstimate:
             done = min(iterations, stage.iterations)
             seconds, iterations = seconds + done * stage.seconds_per_iteration, iterations - done
         return seconds
+
+
+class WorkingTime:
+    """A clock that stands still while a hook between batches runs, which may hold the work.
+
+    Parameters
+    ----------
+    hook : callable, optional
+        What is called between batches.
+    clock : callable
+        Seconds from any moment.
+    """
+
+    def __init__(self, hook: Callable[[], None] | None, clock: Clock = time.perf_counter) -> None:
+        self._hook, self._clock, self._held = hook, clock, 0.0
+
+    def __call__(self) -> float:
+        """Seconds from any moment, without those in the hook."""
+        return self._clock() - self._held
+
+    def between_batches(self) -> None:
+        """Call the hook."""
+        if self._hook is not None:
+            begin = self._clock()
+            try:
+                self._hook()
+            finally:
+                self._held += self._clock() - begin
 
 
 def measure_time(

@@ -45,6 +45,7 @@ class Field:
     tooltip: str
     options: tuple[str, ...] = ()  # of a text, or of a tuple of texts
     minimum: int = 0  # of an integer
+    maximum: int = 10**6
 
 
 def _field(name: str, group: int, label: str, tooltip: str, default: Any = None, **more: Any) -> Field:
@@ -210,7 +211,7 @@ def _checked(field: Field, value: Any) -> Any:
             raise TypeError(f"{name} must be True or False, got {value!r}")
         return value
     if isinstance(default, Integral):
-        return validation.integer(name, value, minimum=field.minimum)
+        return validation.integer(name, value, minimum=field.minimum, maximum=field.maximum)
     if isinstance(value, Real):
         return validation.number(name, value, minimum=0)
     raise TypeError(f"{name} must be one number here, got {value!r}")

@@ -93,5 +93,5 @@ def _control(field: Field) -> Any:
     if isinstance(value, bool):
         return ipw.Checkbox(value=value, indent=True, **shared)
     if isinstance(value, int):
-        return ipw.BoundedIntText(value=value, min=field.minimum, max=10**6, **shared)
+        return ipw.BoundedIntText(value=value, min=field.minimum, max=field.maximum, **shared)
     return ipw.FloatText(value=value, step=None, **shared)

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from caviar_kit.available_memory import available_memory
+from caviar_kit.multislice import Snapshot
 from caviar_kit.multislice.timing import TimeEstimate
 from caviar_kit.widgets.fit_fields import arguments
 
-__all__ = ["FitNeeds", "duration"]
+__all__ = ["FitNeeds", "duration", "progress"]
 
 _GIB = 2**30
 
@@ -65,6 +66,13 @@ def duration(seconds: float) -> str:
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def progress(snapshot: Snapshot) -> str:
+    """Where a fit is, in words."""
+    text = f"{snapshot.stage}, iteration {snapshot.iteration} of {snapshot.total_iterations}"
+    text += f", loss {snapshot.loss:.3g}"
+    return text if snapshot.held_out_loss is None else f"{text}, held out {snapshot.held_out_loss:.3g}"
 
 
 def _gib(count: int) -> str:

@@ -43,6 +43,8 @@ class Job:
     ----------
     error : BaseException or None
         What ended the last run, if it failed.
+    ended_by : BaseException or None
+        For ``on_end``: what ended the run that it is told of, even if another has begun since.
 
     Raises
     ------
@@ -73,6 +75,7 @@ class Job:
         self._clock, self._spent, self._since = clock, 0.0, math.nan
         self._thread: threading.Thread | None = None
         self.error: BaseException | None = None
+        self.ended_by: BaseException | None = None  # workers follow one another: no lock
 
     @property
     def state(self) -> str:
@@ -141,9 +144,14 @@ class Job:
         Raises
         ------
         RuntimeError
-            If called from a callback of this job.
+            If called from a callback of this job, or without ``timeout`` while the job is paused.
         """
-        thread = self._thread
+        with self._lock:
+            thread, paused = self._thread, self._state == "paused"
+        if paused and timeout is None:
+            raise RuntimeError(
+                "paused, so waiting would never end: call resume() or stop() first, or give wait a timeout"
+            )
         if thread is None:
             return True
         thread.join(timeout)
@@ -173,6 +181,7 @@ class Job:
             traceback.clear_frames(caught.__traceback__)  # which hold the data
             end, error = "failed", caught
         self._finish(end, error)
+        self.ended_by = error
         try:
             if self._on_end is not None:
                 self._on_end(end)

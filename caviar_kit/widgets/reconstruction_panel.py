@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -18,16 +19,16 @@ from caviar_kit.ptychography import MixedObjectMultislicePtychography
 from caviar_kit.simulation import GroundTruth
 from caviar_kit.widgets.fit_fields import checked
 from caviar_kit.widgets.fit_form import FitForm
-from caviar_kit.widgets.fit_needs import FitNeeds, duration
+from caviar_kit.widgets.fit_needs import FitNeeds, duration, progress
 from caviar_kit.widgets.job import Job
 from caviar_kit.widgets.live_view import LiveView
+from caviar_kit.widgets.preset_choice import PresetChoice
 from caviar_kit.widgets.presets import checked_presets
-from caviar_kit.widgets.run_controls import RunControls, alert
+from caviar_kit.widgets.run_controls import RunControls, alert, sentence
 from caviar_kit.widgets.session import read_session, write_session
 
 __all__ = ["ReconstructionPanel"]
 
-_NO_PRESET = "(choose)"
 _EVERY_SECONDS = 0.5  # the line of progress changes
 
 
@@ -72,15 +73,15 @@ class ReconstructionPanel(ipw.VBox):
         ground_truth: GroundTruth | None = None,
     ) -> None:
         _check(ptychography, ground_truth)
-        self.ptychography, self._presets = ptychography, checked_presets(presets)
-        self._lock = threading.Lock()  # of starting
+        self.ptychography, presets = ptychography, checked_presets(presets)
+        self._lock = threading.Lock()  # one at a time: start, session, estimate, last picture
         self._needs = FitNeeds(ptychography)
         self._pending: dict[str, Any] = {}
         self._estimate = TimeEstimate(())
-        self._began, self._next_text, self._stepped, self._last = 0.0, 0.0, False, ""
+        self._began, self._next_text, self._last = 0.0, 0.0, ""
         self.job = Job(self._start, on_step=self._step, on_end=self._end)
         self.view = LiveView(None if ground_truth is None else ground_truth.positions)
-        self._make_controls()
+        self._make_controls(presets)
         super().__init__([self.preset, self._form, self._needed, self.path, self._buttons, self.view])
         self._form.set({"num_object_states": ptychography.num_object_states})
         self._form.on_change(self._show_needs)
@@ -108,7 +109,7 @@ class ReconstructionPanel(ipw.VBox):
         """Start the fit, unless it runs already; an error is shown, and kept in ``job.error``."""
         with self._lock:
             if not self.job.active:
-                self._pending, self._stepped = self.settings, False
+                self._pending = self.settings
                 self.job.run()
         self._buttons.refresh()
 
@@ -131,6 +132,11 @@ class ReconstructionPanel(ipw.VBox):
         """Wait until the fit is over, ``timeout`` seconds at most; returns whether it is.
 
         While a cell waits, the kernel may keep clicks on buttons until it ends.
+
+        Raises
+        ------
+        RuntimeError
+            If the fit is paused, and no ``timeout`` is given.
         """
         return self.job.wait(timeout)
 
@@ -142,21 +148,21 @@ class ReconstructionPanel(ipw.VBox):
         TypeError, ValueError
             If a setting is not usable, preprocess was not run, or a fit is running.
         """
-        self._require_rest("estimate the time")
-        estimate = self._needs.time(self.settings)
-        self._show_needs()
+        with self._at_rest("estimate the time"):
+            estimate = self._needs.time(self.settings)
+            self._show_needs()
         return estimate
 
     def save_session(self, path: str | os.PathLike[str]) -> Path:
-        """Write the settings to ``path`` (.json), the reconstruction, if any, beside it (.h5).
+        """Write the settings to ``path`` (.json), the reconstruction, if any, to <stem>.reconstruction.h5.
 
         Raises
         ------
-        FileNotFoundError, ValueError
-            If the path cannot be used, or a fit is running.
+        FileNotFoundError, TypeError, ValueError
+            If the path or a setting cannot be used, a file is in the way, or a fit is running.
         """
-        self._require_rest("save a session")
-        return write_session(path, self.settings, self.ptychography)
+        with self._at_rest("save a session"):
+            return write_session(path, checked(self.settings), self.ptychography)
 
     def load_session(self, path: str | os.PathLike[str]) -> None:
         """Take settings and reconstruction from what `save_session` wrote.
@@ -166,14 +172,14 @@ class ReconstructionPanel(ipw.VBox):
         FileNotFoundError, TypeError, ValueError
             If it is missing, damaged or of other data, or a fit is running; nothing is changed then.
         """
-        self._require_rest("load a session")
-        settings, reconstruction = read_session(path)
-        settings = checked(settings)
-        if reconstruction is not None:
-            self.ptychography.restore(reconstruction)
-            self.view.clear()
-        self._form.set(settings)
-        self._show_result()
+        with self._at_rest("load a session"):
+            settings, reconstruction = read_session(path)
+            settings = checked(settings)
+            if reconstruction is not None:
+                self.ptychography.restore(reconstruction)
+                self.view.clear()
+            self._form.set(settings)
+            self._show_result()
 
     def figure(self) -> Figure:
         """The picture: phase, probe, loss, difference of the states; a ValueError before the first."""
@@ -188,20 +194,14 @@ class ReconstructionPanel(ipw.VBox):
 
     # Controls ------------------------------------------------------------------------------
 
-    def _make_controls(self) -> None:
+    def _make_controls(self, presets: dict[str, dict[str, Any]]) -> None:
         self._form, self._needed = FitForm(), ipw.HTML()
         self.controls = self._form.controls
-        self.preset = ipw.Dropdown(
-            options=[_NO_PRESET, *self._presets],
-            description="preset",
-            tooltip="Settings that suit an example; the others go back to their usual values",
-            layout=ipw.Layout(width="22em"),
-        )
-        self.preset.observe(self._apply_preset, names="value")
+        self.preset = PresetChoice(presets, self._form)
         self.path = ipw.Text(
             value="session.json",
             description="session file",
-            tooltip="Settings go to this file, the reconstruction to one of the same name ending in .h5",
+            tooltip="Settings go to this file, the reconstruction beside it, ending in .reconstruction.h5",
             layout=ipw.Layout(width="28em"),
         )
         self._buttons = RunControls(
@@ -226,13 +226,12 @@ class ReconstructionPanel(ipw.VBox):
         self.load_session(self.path.value)
         return f"Loaded {self.path.value}."
 
-    def _apply_preset(self, change: Any) -> None:
-        if change["new"] in self._presets:
-            self._form.set(self._presets[change["new"]])
-
-    def _require_rest(self, what: str) -> None:
-        if self.job.active:
-            raise ValueError(f"stop the fit first, or let it end, to {what}")
+    @contextmanager
+    def _at_rest(self, what: str) -> Iterator[None]:
+        with self._lock:
+            if self.job.active:
+                raise ValueError(f"stop the fit first, or let it end, to {what}")
+            yield
 
     def _show_needs(self) -> None:
         try:
@@ -263,28 +262,29 @@ class ReconstructionPanel(ipw.VBox):
         return self.ptychography.iterate(between_batches=self.job.check, **chosen)
 
     def _step(self, snapshot: Snapshot) -> None:
-        done, total = snapshot.iteration, snapshot.total_iterations
-        text = f"{snapshot.stage}, iteration {done} of {total}, loss {snapshot.loss:.3g}"
-        if snapshot.held_out_loss is not None:
-            text += f", held out {snapshot.held_out_loss:.3g}"
-        self._stepped, self._last = True, text
+        done, self._last = snapshot.iteration, progress(snapshot)
         spent = self.job.seconds - self._began
         if spent >= self._next_text:
             self._next_text = spent + _EVERY_SECONDS
-            self._buttons.bar.value = done / total
-            self._buttons.refresh(f"{text}, about {duration(self._estimate.left(done, spent))} left")
+            self._buttons.bar.value = done / snapshot.total_iterations
+            self._buttons.refresh(f"{self._last}, about {duration(self._estimate.left(done, spent))} left")
         if self.view.due:
             self.view.show(self.ptychography, snapshot.object, snapshot.probe)
 
     def _end(self, state: str) -> None:
-        if state == "failed" and self.job.error is not None:
-            self._buttons.say(self.job.error)
-        unchanged = "before the first iteration; an earlier result is as it was"
-        self._buttons.refresh(self._last if self._stepped else unchanged)
+        last, self._last = self._last, ""  # of this run; the next waits for the end of this
+        error: BaseException | None = self.job.ended_by
+        if last:
+            try:
+                with self._lock:
+                    self._show_result()
+            except Exception as caught:
+                error = error or ValueError(f"the picture cannot be drawn: {sentence(caught)}")
+        if error is not None:
+            self._buttons.say(error)
         if state == "done":
             self._buttons.bar.value = 1
-        if self._stepped:
-            self._show_result()
+        self._buttons.refresh(last or "before the first iteration; an earlier result is as it was")
 
 
 def _check(ptychography: Any, ground_truth: Any) -> None:

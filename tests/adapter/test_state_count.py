@@ -46,6 +46,16 @@ def test_time_is_estimated_without_changing_anything(ptycho):
         ptycho.estimate_time()
 
 
+def test_a_pause_while_time_is_measured_does_not_count(ptycho):
+    now = [0.0]
+
+    def hold():
+        now[0] += 1000
+
+    found = ptycho.estimate_time(max_iter=7, between_batches=hold, clock=lambda: now[0])
+    assert now[0] > 0 and found.seconds == 0
+
+
 @pytest.mark.parametrize("left_after", [2, None])  # in the one-state fit, or at the end
 def test_restore_goes_back_to_a_saved_fit(ptycho, tmp_path, left_after):
     for snapshot in ptycho.iterate(max_iter=2, one_state_iter=3, num_object_states=4, held_out_fraction=0.1):

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from caviar_kit.multislice import Evaluator, FitSettings
-from caviar_kit.multislice.timing import StageTime, TimeEstimate, measure_time
+from caviar_kit.multislice.timing import StageTime, TimeEstimate, WorkingTime, measure_time
 from tests.multislice.problems import aperture, evaluator, model
 
 FIT = FitSettings(num_states=3, max_iter=20, one_state_iter=8, refine_after=0)
@@ -59,6 +59,19 @@ def test_a_thinned_scan_and_held_out_patterns_count_less(measure):
     assert thinned.seconds_per_iteration == pytest.approx(3 * 25 * EACH + BESIDES)
     held_out = measure(replace(FIT, held_out_fraction=0.2)).stages[0]
     assert held_out.seconds_per_iteration == pytest.approx(40 * EACH + BESIDES)
+
+
+def test_time_in_the_hook_between_batches_does_not_count(monkeypatch):
+    machine, geometry, calls = Machine(monkeypatch), model(), []
+
+    def hold():
+        calls.append(1)
+        machine.now += 1000 * len(calls)
+
+    clock, engine = WorkingTime(hold, machine), evaluator(geometry)
+    engine.between_batches = clock.between_batches
+    one, _ = measure_time(engine, aperture(geometry.window), FIT, num_patterns=50, clock=clock).stages
+    assert calls and one.seconds_per_iteration == pytest.approx(50 * EACH + BESIDES)
 
 
 def test_what_is_left_learns_from_what_was_done():

@@ -87,6 +87,47 @@ def test_pause_holds_and_resume_goes_on(steps):
     assert ended(job) == "stopped" and seen[:7] == [*range(7)]
 
 
+def test_waiting_for_a_paused_job_needs_a_timeout(steps):
+    job, said = Job(steps), []
+
+    def wait():
+        with pytest.raises(RuntimeError, match="would never end: call resume"):
+            job.wait()
+        said.append(True)
+
+    job.run()
+    job.pause()
+    waiting = threading.Thread(target=wait, daemon=True)
+    waiting.start()
+    waiting.join(10)
+    assert said and not job.wait(0)
+    job.stop()
+    steps.tickets.release()
+    assert job.wait() and job.state == "stopped"
+
+
+def test_on_end_knows_its_own_error_when_another_run_has_begun():
+    seen = []
+
+    def start():
+        if not seen:
+            raise ValueError("the first")
+        return iter(())
+
+    def on_end(state):
+        before = len(seen)
+        seen.append(state)
+        if not before:
+            job.run()
+        seen.append(str(job.ended_by))
+
+    job = Job(start, on_end=on_end)
+    job.run()
+    while len(seen) < 4:
+        assert job.wait(PATIENCE)
+    assert seen == ["failed", "the first", "done", "None"]
+
+
 def test_pauses_do_not_count_as_work(steps):
     now = [100.0]
     job = Job(steps, clock=lambda: now[0])

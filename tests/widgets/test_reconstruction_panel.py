@@ -238,7 +238,7 @@ def test_a_session_comes_back_in_another_panel(panel, tmp_path):
     assert panel.wait(PATIENCE)
     panel.path.value = str(tmp_path / "mine.json")
     panel.buttons["Save session"].click()
-    assert f"Saved {tmp_path / 'mine.json'}" in text(panel) and (tmp_path / "mine.h5").exists()
+    assert f"Saved {tmp_path / 'mine.json'}" in text(panel) and (tmp_path / "mine.reconstruction.h5").exists()
     other = ck.widgets.ReconstructionPanel(planted(2, num_object_states=2)[0])
     other.path.value = panel.path.value
     other.buttons["Load session"].click()

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
 from caviar_kit.widgets.session import read_session, write_session
 from tests.adapter.problems import planted
+
+BESIDE = "scan.reconstruction.h5"
 
 SETTINGS = {"max_iter": 3, "refine": ["probe"], "loss": "poisson", "step_size": 0.01, "reset": True}
 
@@ -30,12 +34,12 @@ def test_settings_alone(ptycho, tmp_path):
 def test_with_a_reconstruction_beside_it(fitted, tmp_path):
     write_session(tmp_path / "b.json", SETTINGS, fitted)
     settings, file = read_session(str(tmp_path / "b"))
-    assert settings == SETTINGS and file == tmp_path / "b.h5"
+    assert settings == SETTINGS and file == tmp_path / "b.reconstruction.h5"
     other = planted(2, num_object_states=2)[0].restore(file)
     np.testing.assert_array_equal(other.object, fitted.object)
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["b.h5", "b.json"]
-    (tmp_path / "b.h5").unlink()
-    with pytest.raises(FileNotFoundError, match="names the reconstruction b.h5, which is not beside it"):
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["b.json", "b.reconstruction.h5"]
+    file.unlink()
+    with pytest.raises(FileNotFoundError, match="names the reconstruction b.reconstr.*, which is not"):
         read_session(tmp_path / "b.json")
 
 
@@ -70,3 +74,79 @@ def test_refuses_bad_paths(ptycho, tmp_path):
         read_session("")
     with pytest.raises(TypeError, match="path must be"):
         read_session(3)
+
+
+def contents(folder):
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+def test_measured_data_of_the_same_name_stay(fitted, tmp_path):
+    (tmp_path / "scan.h5").write_bytes(b"measured")
+    write_session(tmp_path / "scan.json", SETTINGS, fitted)
+    assert (tmp_path / "scan.h5").read_bytes() == b"measured"
+    write_session(tmp_path / "scan.json", {"max_iter": 4}, fitted)
+    assert read_session(tmp_path / "scan.json") == ({"max_iter": 4}, tmp_path / BESIDE)
+
+
+def test_an_earlier_session_whose_reconstruction_has_another_name_is_read(fitted, tmp_path):
+    file = write_session(tmp_path / "scan.json", SETTINGS, fitted)
+    (tmp_path / BESIDE).rename(tmp_path / "scan.h5")
+    file.write_text(file.read_text().replace(BESIDE, "scan.h5"))
+    assert read_session(file) == (SETTINGS, tmp_path / "scan.h5")
+
+
+def other_hdf5(file, fitted):
+    with h5py.File(file, "w") as content:
+        content["measured/data"] = np.zeros(3)
+        content["counts"] = 3
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        other_hdf5,
+        lambda file, fitted: file.write_bytes(b"measured"),
+        lambda file, fitted: file.mkdir(),
+        lambda file, fitted: fitted.save(file, include_data=True),
+    ],
+    ids=["HDF5", "bytes", "folder", "with its data"],
+)
+def test_refuses_to_replace_what_no_session_wrote(fitted, tmp_path, write):
+    write(tmp_path / BESIDE, fitted)
+    with pytest.raises(ValueError, match=f"{BESIDE} exists and is not a reconstruction that a session"):
+        write_session(tmp_path / "scan", SETTINGS, fitted)
+    assert [file.name for file in tmp_path.iterdir()] == [BESIDE]
+
+
+@pytest.mark.parametrize("text", ["{}", "[1]", "no json"])
+def test_refuses_to_replace_another_json_file(ptycho, tmp_path, text):
+    (tmp_path / "scan.json").write_text(text)
+    with pytest.raises(ValueError, match="scan.json exists and is no session of caviar_kit"):
+        write_session(tmp_path / "scan", SETTINGS, ptycho)
+    assert contents(tmp_path) == {"scan.json": text.encode()}
+
+
+@pytest.mark.parametrize("at", ["scan.json", BESIDE])
+@pytest.mark.parametrize("before", [True, False])
+def test_a_failure_leaves_the_earlier_pair(fitted, tmp_path, monkeypatch, at, before):
+    if before:
+        write_session(tmp_path / "scan", SETTINGS, fitted)
+    earlier, replace = contents(tmp_path), Path.replace
+
+    def fail(self, target):
+        if Path(target).name == at and "part" in self.name:
+            raise OSError("disk full")
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", fail)
+    other = planted(2, num_object_states=2)[0]
+    other.reconstruct(max_iter=2, one_state_iter=0, progress_bar=False)
+    with pytest.raises(OSError, match="disk full"):
+        write_session(tmp_path / "scan", {"max_iter": 4}, other)
+    assert contents(tmp_path) == earlier
+
+
+def test_settings_that_are_no_json_leave_nothing_behind(fitted, tmp_path):
+    with pytest.raises(TypeError):
+        write_session(tmp_path / "scan", {"max_iter": object()}, fitted)
+    assert contents(tmp_path) == {}
