@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from ipympl.backend_nbagg import Canvas, FigureManager
 from matplotlib.figure import Figure
 
 from caviar_kit.widgets.one_thread import one_thread
+from caviar_kit.widgets.pyplot_backend import backend_kept
+
+with backend_kept():
+    from ipympl.backend_nbagg import Canvas, FigureManager
 
 __all__ = ["PanelCanvas"]
 

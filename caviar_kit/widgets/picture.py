@@ -12,6 +12,7 @@ import ipywidgets as ipw
 from matplotlib.figure import Figure
 
 from caviar_kit.widgets.one_thread import one_thread
+from caviar_kit.widgets.pyplot_backend import backend_kept
 
 __all__ = ["Picture", "png", "say"]
 
@@ -98,7 +99,8 @@ def say(sentence: str) -> str:
 def _canvas(figure: Figure) -> Any:
     """An ipympl canvas of the figure, made without pyplot; None where ipympl cannot be had."""
     try:
-        import ipympl.backend_nbagg  # noqa: F401  # asked for anew each time, unlike our own module
+        with backend_kept():
+            import ipympl.backend_nbagg  # noqa: F401  # asked for anew each time, unlike our own module
     except ImportError:
         return None
     from caviar_kit.widgets.canvas import PanelCanvas
