@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 import caviar_kit as ck
+from benchmarks.twisted_hbn import prepared
 from caviar_kit.vibrations.phase import slice_phases
 
 LATTICE_ANGSTROM = 2.504
@@ -32,12 +33,11 @@ def main() -> None:
     ptycho = reconstruct(example, options)
     seconds = time.perf_counter() - begin
     phases, places = field_of(ptycho)
-    truth = directions(example)
+    truth = directions(example.snapshots)
     lower, upper = (lattice_waves(angle, places) for angle in truth)
     amplitudes = bragg_amplitudes(phases, lower, upper)
     share = amplitudes[0] / amplitudes.sum(axis=0)
-    third = max(1, len(phases) // 3)
-    found = [direction(part.sum(axis=0), places) for part in (phases[:third], phases[-third:])]
+    found = found_directions(phases, places)
     line = {
         "preset": options.preset,
         "slices": len(phases),
@@ -52,8 +52,8 @@ def main() -> None:
             for (h, k), a in ((family, bragg_amplitudes(phases, lower, upper, family)) for family in FAMILIES)
         },
         "directions_deg": [round(angle, 2) for angle in found],
-        "twist_deg": round((found[1] - found[0] + 30) % 60 - 30, 2),
-        "true_twist_deg": round((truth[1] - truth[0] + 30) % 60 - 30, 2),
+        "twist_deg": round(twist(found), 2),
+        "true_twist_deg": round(twist(truth), 2),
     }
     print(json.dumps(line), flush=True)
     if options.figure:
@@ -62,20 +62,17 @@ def main() -> None:
 
 def reconstruct(example: Any, options: argparse.Namespace) -> Any:
     """As the example's settings say, but for the options."""
-    optics, fit = example.experiment, asdict(example.fit_settings)
-    slices, states = options.slices or example.num_slices, fit.pop("num_states")
+    fit = asdict(example.fit_settings)
+    states = fit.pop("num_states")
     fit["max_iter"] = options.iterations or fit["max_iter"]
-    ptycho = ck.MixedObjectMultislicePtychography(
-        datacube=example.datacube,
-        energy=optics.energy_ev,
-        semiangle_cutoff=optics.semiangle_mrad,
-        defocus=optics.defocus_angstrom,
-        num_slices=slices,
-        slice_thicknesses=example.snapshots.thickness_angstrom / slices,
-        num_object_states=options.states or states,
-        vacuum_probe_intensity=example.vacuum_probe,
+    ptycho = prepared(
+        example.datacube,
+        example.experiment,
+        example.snapshots.thickness_angstrom,
+        slices=options.slices or example.num_slices,
+        states=options.states or states,
+        vacuum_probe=example.vacuum_probe,
     )
-    ptycho.preprocess(force_com_rotation=0, force_com_transpose=False)
     return ptycho.reconstruct(progress_bar=False, **fit)
 
 
@@ -92,12 +89,12 @@ def field_of(ptycho: Any) -> tuple[np.ndarray, np.ndarray]:
     return phases, places * sampling
 
 
-def directions(example: Any) -> list[float]:
+def directions(snapshots: Any) -> list[float]:
     """Direction of the bonds in the first and in the last layer, from +x to +y, modulo 60° [deg]."""
     from ase import Atoms
     from ase.neighborlist import neighbor_list
 
-    snapshots, found = example.snapshots, []
+    found = []
     height = snapshots.relaxed[:, 2]
     for level in (height.min(), height.max()):
         layer = np.abs(height - level) < 1
@@ -147,12 +144,27 @@ def bragg_amplitudes(
 
 
 def direction(phase: np.ndarray, places: np.ndarray) -> float:
-    """Direction of the bonds with most Bragg power in ``phase`` [deg], 0 to 60."""
-    angles = np.arange(0, 60, 0.05)
-    flat = phase.ravel() - phase.mean()
+    """Direction of the bonds with most Bragg power in ``phase`` [deg], 0 to 60, in steps of 0.05."""
     taper = np.outer(np.hanning(phase.shape[0]), np.hanning(phase.shape[1])).ravel()
-    powers = [np.sum(((flat * taper) @ lattice_waves(angle, places)) ** 2) for angle in angles]
-    return float(angles[int(np.argmax(powers))])
+    flat = (phase.ravel() - phase.mean()) * taper
+
+    def best(angles: np.ndarray) -> float:
+        powers = [np.sum((flat @ lattice_waves(angle, places)) ** 2) for angle in angles]
+        return float(angles[int(np.argmax(powers))])
+
+    coarse = best(np.arange(0, 60, 0.5))
+    return best(coarse + np.arange(-0.5, 0.5, 0.05)) % 60
+
+
+def found_directions(phases: np.ndarray, places: np.ndarray) -> list[float]:
+    """Direction in the first and in the last third of the slices [deg]."""
+    third = max(1, len(phases) // 3)
+    return [direction(part.sum(axis=0), places) for part in (phases[:third], phases[-third:])]
+
+
+def twist(pair: list[float]) -> float:
+    """From the first direction to the second [deg], -30 to 30."""
+    return (pair[1] - pair[0] + 30) % 60 - 30
 
 
 def draw(path: str, phases: np.ndarray, share: np.ndarray, ptycho: Any) -> None:

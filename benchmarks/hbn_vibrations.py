@@ -6,7 +6,8 @@ Columns are followed through the states, in the slices of their own crystal, and
 the very snapshots behind the data: self terms, CSM and LSM by shell, correlations averaged over equivalent
 pairs, and path means Γ-K-M-Γ with 95 % intervals, the mass being that of the column (the mean of both kinds,
 B-N-B and N-B-N, where the layers are odd in number). ``--at-rest`` fits the same specimen with atoms at rest,
-as a control: motion should be 0.
+as a control: motion should be 0. ``--store FOLDER`` also writes what the package keeps of such a fit,
+``hbn-twisted-lower.npz`` and ``-upper.npz``, of the columns in the scanned field, found without the truth.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import argparse
 import json
 import time
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -51,6 +53,35 @@ def main() -> None:
             ptycho, truth, slices[own].tolist(), options.at_rest, layers=layers_of(example, atoms)
         )
         print(json.dumps({**common, "lattice": name, **line}), flush=True)
+        if options.store:
+            result = stored(ptycho, example, name, atoms, slices[own], common["seconds"])
+            result.save(options.store / f"{result.name}.npz")
+
+
+def stored(
+    ptycho: Any, example: Any, name: str, atoms: np.ndarray, own: np.ndarray, seconds: float
+) -> ck.EnsembleResult:
+    """Columns of one lattice, followed in its ``own`` slices, with how they were made."""
+    truth = ck.simulation.ground_truth(example.snapshots, example.experiment, atoms=atoms)
+    return ck.measure_states(
+        ptycho.object[:, own],
+        sampling=ptycho.sampling,
+        scan_positions_angstrom=ptycho.scan_positions_angstrom,
+        true_positions=truth.positions,
+        true_displacements=truth.displacements,
+        name=f"hbn-twisted-{name}",
+        preset=example.preset,
+        loss=ptycho.error_iterations,
+        seconds=seconds,
+        provenance={
+            "made with": f"python benchmarks/hbn_vibrations.py --preset {example.preset} --store FOLDER",
+            **ptycho.fit_record,
+            "lattice": name,
+            "layers": layers_of(example, atoms),
+            "slices": example.num_slices,
+            "probe_modes": len(ptycho.probe),
+        },
+    )
 
 
 def reconstruct(example: Any, fit: Any, at_rest: bool) -> Any:
@@ -114,6 +145,7 @@ def parse() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--preset", default="tutorial")
+    parser.add_argument("--store", type=Path, help="folder for the results of both lattices")
     parser.add_argument("--at-rest", action="store_true", help="the control: atoms at rest")
     parser.add_argument(
         "--set", nargs="*", default=[], type=setting, metavar="NAME=NUMBER", help="fields of FitSettings"

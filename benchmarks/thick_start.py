@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import Any
 
 import caviar_kit as ck
+from benchmarks.twisted_hbn import at_rest, prepared
 from caviar_kit.recipes import HBN_PRESETS
 
 BEGINNINGS: Mapping[str, Mapping[str, Any]] = {
@@ -39,23 +40,10 @@ def main() -> None:
     options = parser.parse_args()
     slices = options.slices or 2 * options.layers
     experiment = replace(HBN_PRESETS["tutorial"].experiment(), num_slices=2 * options.layers)
-    atoms = ck.simulation.twisted_hbn(options.layers, options.layers, 10.99)
-    at_rest = ck.simulation.Snapshots(
-        atoms.positions[None], atoms.numbers, atoms.cell.array, atoms.positions, temperature_k=0.0
-    )
-    cube = ck.simulation.scan(at_rest, experiment)
+    still = at_rest(options.layers)
+    cube = ck.simulation.scan(still, experiment)
     for name, settings in BEGINNINGS.items():
-        ptycho = ck.MixedObjectMultislicePtychography(
-            datacube=cube,
-            energy=experiment.energy_ev,
-            semiangle_cutoff=experiment.semiangle_mrad,
-            defocus=experiment.defocus_angstrom,
-            num_slices=slices,
-            slice_thicknesses=at_rest.thickness_angstrom / slices,
-            num_object_states=1,
-            vacuum_probe_intensity=ck.simulation.vacuum_probe_intensity(experiment),
-        )
-        ptycho.preprocess(force_com_rotation=0, force_com_transpose=False)
+        ptycho = prepared(cube, experiment, still.thickness_angstrom, slices=slices, states=1)
         begin = time.perf_counter()
         ptycho.reconstruct(progress_bar=False, one_state_iter=0, **settings)
         losses = ptycho.error_iterations

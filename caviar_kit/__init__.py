@@ -32,7 +32,7 @@ _EXPORTS = {
     "ThermalSnapshots": "caviar_kit.snapshot_dataset",
     "read": "caviar_kit.reading",
     "load_datacube": "caviar_kit.loading",
-    "noise_level": "caviar_kit.noise_level",
+    "noise_level": "caviar_kit.noise",
     "check_axes": "caviar_kit.axis_order",
     "find_origin": "caviar_kit.detector",
     "suspicious_pixels": "caviar_kit.detector",
@@ -40,6 +40,9 @@ _EXPORTS = {
     "to_hyperspy": "caviar_kit.export",
     "load_result": "caviar_kit.results",
     "measure": "caviar_kit.results",
+    "measure_states": "caviar_kit.results",
+    "load_stored_result": "caviar_kit.stored",
+    "stored_results": "caviar_kit.stored",
     "column_profiles": "caviar_kit.vibrations.column_profiles",
     "state_diversity": "caviar_kit.vibrations.diversity",
     "fit_depth_edge": "caviar_kit.vibrations.column_profiles",
@@ -80,11 +83,12 @@ if TYPE_CHECKING:
     from caviar_kit.examples import load_example
     from caviar_kit.export import to_ase, to_hyperspy
     from caviar_kit.loading import load_datacube
-    from caviar_kit.noise_level import noise_level
+    from caviar_kit.noise import noise_level
     from caviar_kit.ptychography import MixedObjectMultislicePtychography
     from caviar_kit.reading import read
-    from caviar_kit.results import EnsembleResult, load_result, measure
+    from caviar_kit.results import EnsembleResult, load_result, measure, measure_states
     from caviar_kit.snapshot_dataset import ThermalSnapshots
+    from caviar_kit.stored import load_stored_result, stored_results
     from caviar_kit.vibrations.atoms import find_atoms, track_atoms
     from caviar_kit.vibrations.column_profiles import column_profiles, fit_depth_edge
     from caviar_kit.vibrations.correlations import displacements, greens_tensor, rotate_axes
@@ -132,8 +136,10 @@ __all__ = [
     "load_datacube",
     "load_example",
     "load_result",
+    "load_stored_result",
     "match_atoms",
     "measure",
+    "measure_states",
     "multislice",
     "noise_level",
     "pair_intervals",
@@ -149,6 +155,7 @@ __all__ = [
     "simulation",
     "state_diversity",
     "state_halves",
+    "stored_results",
     "subtract_offset",
     "suspicious_pixels",
     "tensor_intervals",

@@ -25,6 +25,13 @@ def test_every_exported_name_exists_and_stands_in_order(name):
     assert not [export for export in module.__all__ if not hasattr(module, export)]
 
 
+def test_no_lazily_loaded_name_is_that_of_a_module():
+    """Importing the module would put it in the place of what it exports."""
+    modules = {path.stem for path in Path(ck.__file__).parent.glob("*.py")}
+    modules |= {path.parent.name for path in Path(ck.__file__).parent.glob("*/__init__.py")}
+    assert set(ck.__all__) & modules <= {*PARTS, "calibration"}
+
+
 def test_constraints_of_the_documentation_are_names_of_multislice():
     text = (DOCS / "constraints.md").read_text(encoding="utf-8")
     table = [line for line in text.splitlines() if re.match(r"\| .* \| (hard|soft) \|", line)]

@@ -135,12 +135,15 @@ def test_wheel_works_outside_the_checkout(wheel: Path, tmp_path: Path) -> None:
 import sys
 sys.path.insert(0, {str(site)!r})
 from importlib.metadata import version
-from importlib.resources import files
+from pathlib import Path
 import caviar_kit.physics
+from caviar_kit.stored import load_stored_result, stored_results
 assert caviar_kit.__file__.startswith({str(site)!r}), caviar_kit.__file__
 assert version("caviar_kit") == caviar_kit.__version__
-data = files("caviar_kit") / "data"
-print(*sorted(f"caviar_kit/data/{{entry.name}}" for entry in (data.iterdir() if data.is_dir() else ())))
+assert all(len(load_stored_result(name).loss) for name in stored_results())
+site = Path({str(site)!r})
+data = (site / "caviar_kit" / "data").rglob("*")
+print(*sorted(entry.relative_to(site).as_posix() for entry in data if entry.is_file()))
 """
     found = subprocess.run(
         [sys.executable, "-I", "-c", program], cwd=tmp_path, check=True, capture_output=True, text=True

@@ -131,6 +131,11 @@ def test_all_parameters_of_the_constructor_come_back(experiment, fit, folder, tm
     np.testing.assert_array_equal(ck.read(tmp_path / "again.h5").object, fit.object)
 
 
+def test_only_the_instance_that_was_fitted_tells_of_the_fit(experiment, fit, folder):
+    assert fit.fit_record["seed"] == 5 and fit.fit_record["device"] in ("cpu", "gpu")
+    assert ck.read(folder / "fit.h5").fit_record == {} == build(experiment).fit_record
+
+
 def test_the_data_can_be_inside(experiment, fit, tmp_path):
     fit.save(tmp_path / "fit.h5", include_data=True)
     read = ck.read(tmp_path / "fit.h5")

@@ -34,6 +34,7 @@ class Fitting(Parent):
     _streaming: str | None
     error_iterations: list[float]
     held_out_iterations: list[float]
+    _fit_record: dict[str, Any] | None = None
 
     def _require_preprocess(self) -> None:
         if not getattr(self, "_preprocessed", False):
@@ -86,6 +87,15 @@ class Fitting(Parent):
     def _take_states(self, count: int) -> None:
         self._num_object_states = count
         self._constructor_arguments = {**self._constructor_arguments, "num_object_states": count}  # as saved
+
+    @property
+    def fit_record(self) -> dict[str, Any]:
+        """Seed and device of the last fit, JSON-ready; empty if there was none, as after reading a file."""
+        return dict(self._fit_record or {})
+
+    def _take_record(self, fit: multislice.FitSettings) -> None:
+        device = "cpu" if resolve_device(self._engine_device) is np else "gpu"
+        self._fit_record = {"seed": fit.seed, "device": device}
 
     def _starting_probe(self, reset: bool) -> np.ndarray:
         return unit_probe(self._probe_initial) if reset else self._unit_probe
@@ -160,6 +170,7 @@ class Fitting(Parent):
                 for count, snapshot in enumerate(steps):
                     if count == 0:
                         self._take_states(fit.num_states)
+                        self._take_record(fit)
                         if reset:
                             self._forget_instrument()
                     self.error_iterations = [*losses, *snapshot.losses]

@@ -54,6 +54,7 @@ class GradientDescent(Parent):
     _exit_waves: Any
     _model: multislice.MultisliceModel
     held_out_iterations: list[float]
+    _fit_record: dict[str, Any] | None
     _unit_probe: np.ndarray
     error_iterations: list[float]
     object_iterations: list[np.ndarray]
@@ -192,6 +193,7 @@ class GradientDescent(Parent):
             self.object_iterations = same_states(self.object_iterations)
         self._unit_probe = unit_probe(self._probe)
         self._take_over_positions()
+        self._fit_record = {"seed": fit.seed, "device": "cpu"}
 
 
 def _check_settings(settings: dict[str, Any]) -> None:

@@ -26,7 +26,8 @@ def summarise(
     data_sets = {}
     for path in sorted(output.glob("*.npz")):
         result = load_result(path)
-        data_sets[result.name] = {**result.summary(), "preset": result.preset}
+        # by file: a stored result that somebody saved here may come from the same example as a lesson's
+        data_sets[path.stem] = {**result.summary(), "preset": result.preset}
     packages = {name: version(name) for name in ("numpy", "py4DSTEM", "abtem")}
     return {
         "preset": preset,

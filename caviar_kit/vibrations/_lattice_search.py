@@ -11,7 +11,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 from scipy.spatial import ConvexHull, KDTree, QhullError
-from skimage.feature import peak_local_max
+
+from caviar_kit.vibrations._peaks import local_maxima
 
 __all__ = ["Neighbours", "find_vectors", "reduced", "refined_vectors", "spacing_of"]
 
@@ -165,7 +166,8 @@ def _translations(neighbours: Neighbours, reach: float) -> np.ndarray:
     edge = np.arange(-reach - 4 * width, reach + 5 * width, width)
     counts, _ = np.histogramdd(differences, bins=(edge, edge))
     density = ndimage.gaussian_filter(counts, 1.0)
-    peaks = peak_local_max(density, min_distance=2, threshold_abs=0.15 * density.max(initial=1e-9))
+    highest = float(density.max(initial=1e-9))
+    peaks = local_maxima(density, np.ones((5, 5), bool), threshold=0.15 * highest, border=2, spacing=2)
     centres = edge[peaks] + width / 2
     half = (centres[:, 0] > width) | ((np.abs(centres[:, 0]) <= width) & (centres[:, 1] > 0))
     centres = centres[half][:_MOST]

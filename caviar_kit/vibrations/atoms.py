@@ -9,10 +9,10 @@ from typing import Literal, overload
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import ndimage
-from skimage.feature import peak_local_max
 
 from caviar_kit import validation
 from caviar_kit.vibrations._inputs import pixel_size, positions_2d, to_host
+from caviar_kit.vibrations._peaks import local_maxima
 from caviar_kit.vibrations.phase import projected_phase, slice_phases
 from caviar_kit.vibrations.refinement import FLAGS, inside, refine
 
@@ -87,7 +87,7 @@ def find_atoms(
     border = validation.number("border", border, minimum=radius, unit="Å", hint="border must hold the disc")
 
     height = _height_above_valleys(phase, pixel, smoothing, min_distance)
-    peaks = _maxima(height, pixel, min_distance)
+    peaks = local_maxima(height, _footprint(pixel, min_distance), threshold=0.0)
     strength = height[tuple(peaks.T)]
     # A typical height, weighted by height itself: thousands of noise maxima in the vacuum weigh little.
     typical = _weighted_median(strength, strength) if strength.size else 0.0
@@ -274,13 +274,6 @@ def _noise(phase: np.ndarray, smoothing: np.ndarray) -> float:
         point[len(point) // 2] = 1.0
         kept *= float(np.linalg.norm(ndimage.gaussian_filter1d(point, width))) if width > 0 else 1.0
     return kept * 1.4826 * float(np.median(answer)) / 6
-
-
-def _maxima(height: np.ndarray, pixel: np.ndarray, min_distance: float) -> np.ndarray:
-    """Pixels that are the highest within ``min_distance`` [Å] and above 0; int (peaks, 2)."""
-    return peak_local_max(
-        height, footprint=_footprint(pixel, min_distance), threshold_abs=0.0, exclude_border=False
-    )
 
 
 def _footprint(pixel: np.ndarray, radius: float) -> np.ndarray:

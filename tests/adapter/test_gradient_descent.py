@@ -31,6 +31,11 @@ def fitted(single):
     return single[0].reconstruct(1, **QUIET)
 
 
+def test_the_record_of_the_fit_is_that_of_this_method(single):
+    ptycho, _ = single
+    assert ptycho.reconstruct(1, seed=7, **QUIET).fit_record == {"seed": 7, "device": "cpu"}
+
+
 def forward(ptycho, obj):
     """Overlap arguments and result of the parent's forward operator, all positions."""
     rows, columns = ptycho._extract_vectorized_patch_indices(ptycho._positions_px)

@@ -1,0 +1,86 @@
+"""Paper scale, two lattices: from a fit to figures and tables, without simulating one."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from benchmarks.paper import cases, inputs, report
+from benchmarks.paper import fit as fitting
+from benchmarks.paper.measure import measure
+from benchmarks.paper.resolution import slices_between, within
+from caviar_kit.vibrations import InformationLimit
+
+
+def honeycomb(turn_deg: float, centre: np.ndarray, reach: float) -> np.ndarray:
+    """Sites (n, 2) of boron nitride, turned, up to ``reach`` from ``centre`` [Å]."""
+    a, turn = 2.504, np.radians(turn_deg)
+    vectors = a * np.array([[np.sin(t), np.cos(t)] for t in (turn, turn + np.pi / 3)])
+    cells = np.stack(np.meshgrid(np.arange(-9, 10), np.arange(-9, 10)), axis=-1).reshape(-1, 2) @ vectors
+    sites = np.concatenate([cells, cells + vectors.sum(axis=0) / 3]) + centre
+    return sites[np.abs(sites - centre).max(axis=1) < reach]
+
+
+def test_two_lattices_are_measured_and_reported(tmp_path):
+    """Handmade states of two twisted lattices that move: from a fit to tables and figures."""
+    rng, case = np.random.default_rng(0), replace(cases.case("hbn", "reduced"), num_slices=6)
+    pixel, side, thickness = 0.125, 128, 149.85
+    centre = np.full(2, pixel * side / 2)
+    scan = centre + np.stack(np.meshgrid([-4.0, 0, 4.0], [-4.0, 0, 4.0]), axis=-1).reshape(-1, 2)
+    y, x = pixel * np.indices((side, side))
+    phase = np.zeros((10, 6, side, side), np.float32)
+    truth = {}
+    for number, (name, turn) in enumerate((("lower", 3.0), ("upper", 14.0))):
+        sites = honeycomb(turn, centre, 7.0)
+        u = rng.normal(0, 0.02, (10, len(sites), 2))
+        for state, moved in enumerate(sites + u):
+            spots = np.exp(-((y[..., None] - moved[:, 0]) ** 2 + (x[..., None] - moved[:, 1]) ** 2) / 0.08)
+            phase[state, 3 * number : 3 * number + 3] += 0.2 * spots.sum(axis=-1)
+        field = np.abs(sites - centre).max(axis=1) < 4.6
+        truth[name] = {
+            "positions": sites[field] - scan[0],
+            "displacements": u[:, field] - u[:, field].mean(axis=0),
+            "depths": np.array([(5.0, 70.0), (80.0, 145.0)][number]),
+        }
+    optics = {
+        **{"energy_ev": 60e3, "semiangle_mrad": 40.0, "defocus_angstrom": 75.0, "scan_shape": [3, 3]},
+        **{"scan_step_angstrom": 4.0, "detector_pixels": 64, "window_angstrom": 16.0, "snapshots": 10},
+        "thickness_angstrom": thickness,
+    }
+    layers = np.zeros((1, 45, 3))
+    layers[0, :, 2] = 1.7 + 3.33 * np.arange(45)
+    given = inputs.Inputs(
+        optics, layers, np.zeros(45), np.ones((1, 4, 4)), scan[0], scan, None, scan - scan[0], truth
+    )
+    found = fitting.Fit(
+        np.exp(1j * phase), scan, np.full(2, pixel), np.array([1e-2, 1e-5]), 1.0, 10**6, "", "", "a test"
+    )
+    arrays = {name: getattr(found, name) for name in fitting.Fit.__dataclass_fields__}
+    np.savez(tmp_path / "hbn-reduced.fit.npz", **arrays)
+    np.savez(tmp_path / "hbn-reduced.patterns.npz", seconds=1.0)
+    measure(case, given, tmp_path)
+    figures = json.loads((tmp_path / "hbn-reduced.json").read_text())
+    assert figures["twist_deg"] == pytest.approx(11.0, abs=0.1)
+    assert figures["lattices"]["lower"]["layers"] == 20 and figures["device"] == "a test"
+    assert figures["lattices"]["upper"]["shells"]["self"]["csm"] > 0.95
+    assert figures["lattices"]["lower"]["self_pm2"][0] == pytest.approx(4, abs=1)
+    report.report([case], tmp_path)
+    text = (tmp_path / "report.md").read_text()
+    assert "point source, reduced, upper: its snapshots" in text and "11.0" in text
+    assert (tmp_path / "figure3.png").exists() and (tmp_path / "figure4.png").exists()
+
+
+def test_slices_between_depths():
+    assert slices_between(np.array([19.0, 57.0]), 150.0, 30) == slice(4, 11)
+    assert slices_between(np.array([0.0, 7.7]), 7.7, 4) == slice(0, 4)
+
+
+def test_peaks_beyond_the_detector_do_not_count():
+    peaks = np.array([[0.0, 0.5], [1.2, 0.0], [0.0, 2.6]])
+    limit = InformationLimit(2.6, peaks, 0.01, True, None)  # type: ignore[arg-type]
+    kept = within(limit, 2.4)
+    assert kept.frequency == 1.2 and len(kept.peaks) == 2 and not kept.at_nyquist
+    assert within(limit, 0.1).frequency == 0
