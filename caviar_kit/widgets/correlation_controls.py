@@ -61,6 +61,23 @@ class CorrelationControls(ipw.HBox):
         super().__init__([left, right], layout={"flex_flow": "row wrap"})
         self.limit(first)
 
+    @property
+    def atom(self) -> int:
+        """Index of the reference atom."""
+        # a slider checks a value before it takes it; the ends may come in from another thread between
+        return min(self.reference.value, self.reference.max)
+
+    @property
+    def chosen_slices(self) -> tuple[int, int]:
+        """First and last slice."""
+        first, last = self.slices.value
+        return min(first, self.slices.max), min(last, self.slices.max)
+
+    def settle(self) -> None:
+        """Bring values back within the ends, which another thread may have moved while they were set."""
+        for slider in (self.reference, self.radius, self.slices):
+            slider.value = slider.value  # checked once more
+
     def limit(self, source: CorrelationSource) -> None:
         """Fit ranges to a data set; values that are still allowed stay."""
         self.reference.max = source.atoms - 1

@@ -129,7 +129,7 @@ class CorrelationExplorer(ipw.VBox):
         """
         source, axes = self._source, self._local_axes()
         source = source if axes is None else source.along(axes)
-        return correlation_rows(source, self.reference.value, self._chosen(), intervals=self.intervals.value)
+        return correlation_rows(source, self._controls.atom, self._chosen(), intervals=self.intervals.value)
 
     def table(self, separator: str = "\t") -> str:
         """`neighbours` as text for a spreadsheet."""
@@ -150,12 +150,12 @@ class CorrelationExplorer(ipw.VBox):
         """What exported files say about the data and the choice."""
         source, choice = self._source, self.shell.value
         told: dict[str, Any] = {"data": self._title, **(source.origin or {}), "atoms": source.atoms}
-        told |= {"states": source.states or None, "reference atom": self.reference.value}
+        told |= {"states": source.states or None, "reference atom": self._controls.atom}
         told |= {"neighbours": choice, "axes": self.axes.value}
         if choice == "radius":
             told["radius_angstrom"] = round(self.radius.value, 3)
         if source.slices:
-            told["slices"] = list(self.slices.value)
+            told["slices"] = list(self._controls.chosen_slices)
         return told
 
     @property
@@ -164,7 +164,7 @@ class CorrelationExplorer(ipw.VBox):
         title, whole = self._title, self._sources[self._title]
         if not whole.slices:
             return whole
-        first, last = self.slices.value
+        first, last = self._controls.chosen_slices
         return self._once((title, first, last), lambda: whole.of_slices(first, last))
 
     def _local_axes(self) -> np.ndarray | None:
@@ -182,10 +182,10 @@ class CorrelationExplorer(ipw.VBox):
         return self._known[key]
 
     def _chosen(self) -> np.ndarray:
-        return chosen_atoms(self._source, self.reference.value, self.shell.value, self.radius.value)
+        return chosen_atoms(self._source, self._controls.atom, self.shell.value, self.radius.value)
 
     def _paint(self, figure: Figure) -> None:
-        source, atom, atoms = self._source, self.reference.value, self._chosen()
+        source, atom, atoms = self._source, self._controls.atom, self._chosen()
         reach = self.radius.value
         if self.shell.value not in ("radius", "self") and len(atoms):
             far = np.linalg.norm(source.positions[atoms] - source.positions[atom], axis=1).max()
@@ -196,7 +196,7 @@ class CorrelationExplorer(ipw.VBox):
     def _words(self) -> str:
         """What the picture shows."""
         known = self._source.true_tensor is not None
-        return f"Correlation arrows around atom {self.reference.value}, reconstructed" + " and true" * known
+        return f"Correlation arrows around atom {self._controls.atom}, reconstructed" + " and true" * known
 
     @one_thread
     def _change_data(self, change: Any) -> None:
@@ -216,6 +216,7 @@ class CorrelationExplorer(ipw.VBox):
     def _draw(self, change: Any = None) -> None:
         if not self._drawing:
             return
+        self._controls.settle()
         self.message.value = ""
         self.files.clear()
         self.radius.disabled = self.shell.value not in ("radius", "self")
@@ -259,7 +260,7 @@ class CorrelationExplorer(ipw.VBox):
 
     def _stem(self) -> str:
         name = "".join(c if c.isalnum() else "_" for c in self._title)
-        return f"correlations_{name}_atom{self.reference.value}"
+        return f"correlations_{name}_atom{self._controls.atom}"
 
     def _about(self) -> tuple[str, str, dict[str, Any]]:
         """Name of files, title and origin."""

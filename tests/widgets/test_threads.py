@@ -6,6 +6,7 @@ import sys
 import warnings
 from threading import Barrier, Thread
 
+import numpy as np
 import pytest
 
 import caviar_kit as ck
@@ -13,6 +14,7 @@ from caviar_kit.widgets import ensemble_player
 from tests.ensembles import ensemble
 from tests.stored import states
 from tests.widgets.test_calibration_tuner import make as tuner
+from tests.widgets.test_correlation_choices import followed
 from tests.widgets.test_dispersion_explorer import panel as dispersion
 
 
@@ -75,6 +77,55 @@ def test_data_sets_change_while_atoms_do():
     data = settings(explorer.dataset, "small", "MD", "small", "MD", "small")
     assert not at_once(data, settings(explorer.reference, 11, 0, 11, 1, 11))
     assert not explorer.message.value and explorer.reference.value <= 7
+
+
+@pytest.fixture
+def two_sizes():
+    """An explorer of 16 atoms in five slices; "small" has the first 8 in two."""
+    small = ck.AtomicDisplacements(followed(5)[:, :2, :8])
+    return ck.widgets.CorrelationExplorer({"large": ck.AtomicDisplacements(followed(5)), "small": small})
+
+
+def alone(explorer):
+    """The explorer of the same small data set that nobody disturbed."""
+    other = ck.widgets.CorrelationExplorer(explorer.result)
+    other.reference.value, other.radius.value = explorer.reference.value, explorer.radius.value
+    return other
+
+
+SETTINGS = [("reference", 15), ("radius", 8.0), ("slices", (3, 4)), ("slices", (1, 3))]
+
+
+@pytest.mark.parametrize("name, value", SETTINGS)
+def test_a_setting_checked_before_the_data_set_changed_comes_within_its_ends(
+    name, value, two_sizes, monkeypatch
+):
+    control = getattr(two_sizes, name)
+    checked, pending = control._trait_validators["value"], ["small"]
+
+    def overtaken(widget, proposal):
+        value = checked(widget, proposal)
+        if pending:  # another thread, between the check and the change
+            two_sizes.dataset.value = pending.pop()
+        return value
+
+    monkeypatch.setitem(control._trait_validators, "value", overtaken)
+    control.value = value
+    assert control.min <= np.min(control.value) <= np.max(control.value) == control.max
+    assert not two_sizes.message.value
+    other = alone(two_sizes)
+    other.slices.value = two_sizes.slices.value
+    assert two_sizes.table() == other.table()
+
+
+@pytest.mark.parametrize("name, value", [one for one in SETTINGS if one[0] != "radius"])
+def test_a_setting_out_of_the_ends_is_not_read_before_it_is_back(name, value, two_sizes):
+    two_sizes.dataset.value = "small"
+    control = getattr(two_sizes, name)
+    control._trait_values["value"] = value  # taken, not told yet
+    two_sizes.figure()
+    told = two_sizes.provenance()
+    assert two_sizes.neighbours() and told["reference atom"] <= 7 and max(told["slices"]) <= 1
 
 
 def test_dispersion_explorer():
