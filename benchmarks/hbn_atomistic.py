@@ -17,6 +17,7 @@ import numpy as np
 from hbn_vibrations import MEAN_MASS, averaged
 
 import caviar_kit as ck
+from benchmarks.reconstruction import of_example
 
 HALVES, LAYERS, LAYER_ANGSTROM = 2, 3, 3.33
 AROUND = 1.2  # Å about the scan that count as measured
@@ -66,20 +67,10 @@ def main() -> None:
 
 def pixels(example: Any, at_rest: bool) -> Any:
     """One state; of the same specimen with atoms at rest, if wanted."""
-    optics, slices, cube = example.experiment, example.num_slices, example.datacube
+    cube = example.datacube
     if at_rest:
-        cube = ck.simulation.scan(ck.simulation.coherent(example.snapshots), optics)
-    ptycho = ck.MixedObjectMultislicePtychography(
-        datacube=cube,
-        energy=optics.energy_ev,
-        semiangle_cutoff=optics.semiangle_mrad,
-        defocus=optics.defocus_angstrom,
-        num_slices=slices,
-        slice_thicknesses=example.snapshots.thickness_angstrom / slices,
-        num_object_states=1,
-        vacuum_probe_intensity=example.vacuum_probe,
-    )
-    ptycho.preprocess(force_com_rotation=0, force_com_transpose=False)
+        cube = ck.simulation.scan(ck.simulation.coherent(example.snapshots), example.experiment)
+    ptycho = of_example(example, datacube=cube, states=1)
     begin = dict(stochastic_iter=15, one_state_iter=0, batch_size=8, step_size=0.02)
     return ptycho.reconstruct(max_iter=15, progress_bar=False, **begin)
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 import caviar_kit as ck
-from benchmarks.twisted_hbn import prepared
+from benchmarks.reconstruction import of_example
 from caviar_kit.vibrations.phase import slice_phases
 
 LATTICE_ANGSTROM = 2.504
@@ -65,14 +65,7 @@ def reconstruct(example: Any, options: argparse.Namespace) -> Any:
     fit = asdict(example.fit_settings)
     states = fit.pop("num_states")
     fit["max_iter"] = options.iterations or fit["max_iter"]
-    ptycho = prepared(
-        example.datacube,
-        example.experiment,
-        example.snapshots.thickness_angstrom,
-        slices=options.slices or example.num_slices,
-        states=options.states or states,
-        vacuum_probe=example.vacuum_probe,
-    )
+    ptycho = of_example(example, slices=options.slices, states=options.states or states)
     return ptycho.reconstruct(progress_bar=False, **fit)
 
 

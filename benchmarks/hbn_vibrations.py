@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 import caviar_kit as ck
+from benchmarks.reconstruction import of_example
 
 MEAN_MASS = (10.81 + 14.007) / 2  # u
 LAYER = 3.33  # Å
@@ -90,17 +91,7 @@ def reconstruct(example: Any, fit: Any, at_rest: bool) -> Any:
     cube = example.datacube
     if at_rest:
         cube = ck.simulation.scan(ck.simulation.coherent(example.snapshots), optics)
-    ptycho = ck.MixedObjectMultislicePtychography(
-        datacube=cube,
-        energy=optics.energy_ev,
-        semiangle_cutoff=optics.semiangle_mrad,
-        defocus=optics.defocus_angstrom,
-        num_slices=example.num_slices,
-        slice_thicknesses=example.snapshots.thickness_angstrom / example.num_slices,
-        num_object_states=settings.pop("num_states"),
-        vacuum_probe_intensity=example.vacuum_probe,
-    )
-    ptycho.preprocess(force_com_rotation=0, force_com_transpose=False)
+    ptycho = of_example(example, datacube=cube, states=settings.pop("num_states"))
     return ptycho.reconstruct(progress_bar=False, **settings)
 
 

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 import caviar_kit as ck
+from benchmarks.reconstruction import of_example
 from caviar_kit.multislice.penalties import Atomicity
 from caviar_kit.vibrations.phase import projected_phase
 
@@ -74,23 +75,13 @@ def found_atoms(ptycho: ck.MixedObjectMultislicePtychography) -> np.ndarray:
 
 def prepare(example: Any, options: argparse.Namespace) -> ck.MixedObjectMultislicePtychography:
     """The reconstruction, before its first iteration."""
-    optics = example.experiment
-    ptycho = ck.MixedObjectMultislicePtychography(
-        datacube=example.datacube,
-        energy=optics.energy_ev,
-        semiangle_cutoff=optics.semiangle_mrad,
-        defocus=optics.defocus_angstrom,
-        num_slices=example.num_slices,
-        slice_thicknesses=example.snapshots.thickness_angstrom / example.num_slices,
-        num_object_states=options.states or example.fit_settings.num_states,
+    return of_example(
+        example,
+        states=options.states,
+        frame=options.frame,
         num_probes=options.modes,
         source_fwhm_angstrom=options.source,
-        vacuum_probe_intensity=example.vacuum_probe,
         object_type=options.object_type,
-    )
-    frame = None if options.frame is None else (options.frame, options.frame)
-    return ptycho.preprocess(
-        force_com_rotation=0, force_com_transpose=False, padded_diffraction_intensities_shape=frame
     )
 
 

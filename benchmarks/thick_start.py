@@ -16,7 +16,8 @@ from dataclasses import replace
 from typing import Any
 
 import caviar_kit as ck
-from benchmarks.twisted_hbn import at_rest, prepared
+from benchmarks.reconstruction import of_data
+from benchmarks.twisted_hbn import at_rest
 from caviar_kit.recipes import HBN_PRESETS
 
 BEGINNINGS: Mapping[str, Mapping[str, Any]] = {
@@ -43,7 +44,7 @@ def main() -> None:
     still = at_rest(options.layers)
     cube = ck.simulation.scan(still, experiment)
     for name, settings in BEGINNINGS.items():
-        ptycho = prepared(cube, experiment, still.thickness_angstrom, slices=slices, states=1)
+        ptycho = of_data(cube, experiment, still.thickness_angstrom, slices=slices, states=1)
         begin = time.perf_counter()
         ptycho.reconstruct(progress_bar=False, one_state_iter=0, **settings)
         losses = ptycho.error_iterations

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,11 +10,11 @@ from benchmarks.paper.cases import Case
 from benchmarks.paper.fit import Fit
 from benchmarks.paper.inputs import Inputs
 from caviar_kit import vibrations
+from caviar_kit.physics import electron_wavelength
 
-__all__ = ["detector_edge", "resolution", "slices_between", "within"]
+__all__ = ["resolution", "slices_between", "transfer_limit"]
 
 FIELD_MARGIN_ANGSTROM = 4.0  # around the scan, of spectra
-ON_LATTICE = 0.04  # 1/Å, from a reciprocal lattice vector to a peak: half a resolution element of some 17 Å
 
 
 def slices_between(depths: np.ndarray, thickness: float, count: int) -> slice:
@@ -37,45 +36,47 @@ def resolution(case: Case, inputs: Inputs, found: Fit) -> dict[str, Any]:
         name: vibrations.information_limit(found.object, found.sampling, slices=part, field=field)
         for name, part in halves.items()
     }
-    edge = detector_edge(inputs.optics)
-    limits = {name: within(limit, edge) for name, limit in every.items()}
     lattices = [_lattice(case, inputs, found, truth["depths"]) for truth in inputs.truth.values()]
+    farthest, edge = transfer_limit(inputs.optics), _detector_edge(inputs.optics)
+    limits = {name: limit.on_lattices(*lattices).within(farthest) for name, limit in every.items()}
     depth = vibrations.depth_spectrum(found.object, found.sampling, thickness / count, field=field)
     energy = inputs.optics["energy_ev"]
     return {
         "limit_pm": {name: round(100 * limit.angstrom, 1) for name, limit in limits.items()},
         "d_over_lambda": {name: round(limit.over_wavelength(energy), 2) for name, limit in limits.items()},
         "detector_edge_pm": round(100 / edge, 1),
-        "beyond_edge": {name: _beyond(limit, edge, lattices) for name, limit in every.items()},
+        "transfer_limit_pm": round(100 / farthest, 1),
+        "peaks": {
+            name: {
+                "all": len(every[name].peaks),
+                "counted": len(limit.peaks),
+                "outside": _outside(limit, edge),
+            }
+            for name, limit in limits.items()
+        },
         "depth_resolution_angstrom": round(float(depth.depth_angstrom), 1),
         "twist_deg": _twist(lattices),
     }
 
 
-def detector_edge(optics: dict[str, Any]) -> float:
+def transfer_limit(optics: dict[str, Any]) -> float:
+    """Highest spatial frequency that single scattering brings to the detector [1/Å].
+
+    It turns a wave of one rim of the aperture to the opposite edge of the detector: (α + θ) / λ [Rodenburg &
+    Bates (1992), doi:10.1098/rsta.1992.0050].
+    """
+    wavelength = electron_wavelength(optics["energy_ev"])
+    return _detector_edge(optics) + 1e-3 * float(optics["semiangle_mrad"]) / wavelength
+
+
+def _detector_edge(optics: dict[str, Any]) -> float:
     """Spatial frequency at the middle of the detector's edge [1/Å]."""
     return float(optics["detector_pixels"] / 2 / optics["window_angstrom"])
 
 
-def within(limit: vibrations.InformationLimit, edge: float) -> vibrations.InformationLimit:
-    """The same without peaks beyond ``edge`` [1/Å].
-
-    Beyond it nothing was measured on the axes of a square detector, and what stands out there (in the fits of
-    docs/results.md, hardly ever on a lattice) is no information.
-    """
-    frequency = np.linalg.norm(limit.peaks, axis=1)
-    kept = frequency <= edge
-    highest = float(frequency[kept].max(initial=0.0))
-    return replace(limit, peaks=limit.peaks[kept], frequency=highest, at_nyquist=False)
-
-
-def _beyond(limit: vibrations.InformationLimit, edge: float, lattices: list[Any]) -> dict[str, int]:
-    """Peaks beyond the detector's edge, and how many of them lie on either lattice."""
-    far = limit.peaks[np.linalg.norm(limit.peaks, axis=1) > edge]
-    order = np.stack(np.meshgrid(np.arange(-9, 10), np.arange(-9, 10)), axis=-1).reshape(-1, 2)
-    vectors = np.concatenate([order @ np.linalg.inv(lattice.vectors).T for lattice in lattices])
-    away = np.linalg.norm(far[:, None] - vectors, axis=-1).min(axis=1, initial=np.inf)
-    return {"peaks": len(far), "on_a_lattice": int((away < ON_LATTICE).sum())}
+def _outside(limit: vibrations.InformationLimit, edge: float) -> int:
+    """Peaks outside the detector's square."""
+    return int((np.abs(limit.peaks).max(axis=1, initial=0) > edge).sum())
 
 
 def _lattice(case: Case, inputs: Inputs, found: Fit, depths: np.ndarray) -> vibrations.Lattice:

@@ -114,9 +114,11 @@ def experiment_changes(case: Case) -> dict[str, Any]:
 
 def _pixels(case: Case, example: Any) -> dict[str, Any]:
     """A fit of pixels with the preset's settings."""
-    from benchmarks.studies.silicon import measured_on_the_way, prepared, shells
+    from benchmarks.reconstruction import of_example
+    from benchmarks.studies.silicon import measured_on_the_way, shells
 
-    ptycho = prepared(example, case["states"], device=case.device, seed=case["seed"], **coherence(case))
+    given = {"device": case.device, "seed": case["seed"], **coherence(case)}
+    ptycho = of_example(example, states=case["states"], **given)
     last, loss = case["iterations"], likelihood(case)
     steps = ptycho.iterate(last, one_state_iter=ONE_STATE, loss=loss)
     ((_, seconds, result),) = measured_on_the_way(ptycho, example, steps, [last], ONE_STATE)

@@ -25,8 +25,9 @@ from benchmarks.hbn_depth import (
     lattice_waves,
     twist,
 )
+from benchmarks.reconstruction import of_data
 from benchmarks.studies.cases import Case, Line, Options
-from benchmarks.twisted_hbn import at_rest, prepared
+from benchmarks.twisted_hbn import at_rest
 from caviar_kit.physics import electron_wavelength
 from caviar_kit.recipes import HBN_PRESETS
 from caviar_kit.simulation import Experiment, Snapshots
@@ -80,7 +81,7 @@ def run(case: Case) -> dict[str, Any]:
     )
     thickness = snapshots.thickness_angstrom
     sizes = {"slices": case["slices"], "states": case["states"]}
-    ptycho = prepared(cube, experiment, thickness, **sizes, device=case.device)
+    ptycho = of_data(cube, experiment, thickness, **sizes, device=case.device)
     settings = {**_STARTS, "state_gain": 3, "warp_slices_together": False, "seed": case["seed"]}
     ptycho.reconstruct(progress_bar=False, max_iter=case["max_iter"], **settings)
     return {

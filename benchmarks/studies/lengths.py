@@ -74,17 +74,18 @@ def _truth(case: Case, example: Any) -> dict[str, Any]:
 
 def _pixels(case: Case, example: Any) -> dict[str, Any]:
     """A fit of pixels, measured on the way, at some stops with every tracker."""
-    from benchmarks.studies.silicon import measured_on_the_way, prepared
+    from benchmarks.reconstruction import of_example
+    from benchmarks.studies.silicon import measured_on_the_way
 
     states, last, white = case["states"], case["iterations"], case["start"] == "white"
     common = {"device": case.device, "seed": case["seed"]}
-    ptycho = prepared(example, states, **common)
+    ptycho = of_example(example, states=states, **common)
     if white:
         from benchmarks.studies.silicon import white_states
 
         shape = (states, example.num_slices, *ptycho.object_shape)
         guess = white_states(shape, WHITE_RMS, case["seed"])
-        ptycho = prepared(example, states, initial_object_guess=guess, **common)
+        ptycho = of_example(example, states=states, initial_object_guess=guess, **common)
     before = 0 if white else ONE_STATE
     steps = ptycho.iterate(last, one_state_iter=before, state_gain=float(case["state_gain"]))
     stops = [stop for stop in STOPS if stop <= last]

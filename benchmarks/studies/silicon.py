@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 import caviar_kit as ck
+from benchmarks.reconstruction import of_example
 from caviar_kit import simulation
 from caviar_kit.atomistic import AtomisticFit
 from caviar_kit.paths import cache_directory
@@ -25,7 +26,6 @@ __all__ = [
     "conditioned",
     "counted",
     "measured_on_the_way",
-    "prepared",
     "shells",
     "white_states",
 ]
@@ -67,27 +67,6 @@ def counted(example: Any, electrons: float | None, seed: int) -> Any:
         datacube=simulation.apply_dose(example.datacube, electrons_per_pattern=electrons, seed=seed),
         vacuum_probe=example.vacuum_probe * np.float32(electrons),
     )
-
-
-def prepared(
-    example: Any, states: int, *, device: str = "cpu", seed: int = 0, **arguments: Any
-) -> ck.MixedObjectMultislicePtychography:
-    """A reconstruction before its first iteration; ``arguments`` go to its class."""
-    optics = example.experiment
-    ptycho = ck.MixedObjectMultislicePtychography(
-        datacube=example.datacube,
-        energy=optics.energy_ev,
-        semiangle_cutoff=optics.semiangle_mrad,
-        defocus=optics.defocus_angstrom,
-        num_slices=example.num_slices,
-        slice_thicknesses=example.snapshots.thickness_angstrom / example.num_slices,
-        num_object_states=states,
-        vacuum_probe_intensity=example.vacuum_probe,
-        device=device,
-        seed=seed,
-        **arguments,
-    )
-    return ptycho.preprocess(force_com_rotation=0, force_com_transpose=False)
 
 
 def white_states(shape: tuple[int, ...], rms: float, seed: int) -> np.ndarray:
@@ -168,7 +147,7 @@ def atoms(
     Scattering factors are Kirkland's; the data were simulated with those of Lobato and Van Dyck.
     """
     begin = time.perf_counter()
-    ptycho = prepared(example, 1, device=device, seed=seed, **arguments)
+    ptycho = of_example(example, states=1, device=device, seed=seed, **arguments)
     ptycho.reconstruct(PIXELS_FIRST, progress_bar=False, loss=loss)
     columns = ck.find_atoms(projected_phase(ptycho.object)[0], tuple(ptycho.sampling))
     scan = ptycho.scan_positions_angstrom

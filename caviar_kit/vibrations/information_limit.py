@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,6 +12,7 @@ from scipy.ndimage import maximum_filter
 
 from caviar_kit import validation
 from caviar_kit.physics import electron_wavelength
+from caviar_kit.vibrations.lattice import Lattice
 from caviar_kit.vibrations.power_spectrum import PowerSpectrum, power_spectrum
 
 __all__ = ["InformationLimit", "information_limit", "significant_peaks"]
@@ -49,6 +50,37 @@ class InformationLimit:
     def over_wavelength(self, energy_ev: float) -> float:
         """D / λ for electrons of that energy [eV]."""
         return self.angstrom / electron_wavelength(energy_ev)
+
+    def within(self, frequency: float) -> InformationLimit:
+        """The same without peaks beyond ``frequency`` [1/Å], such as the edge of the detector."""
+        largest = validation.number("frequency", frequency, minimum=0)
+        return self._only(np.linalg.norm(self.peaks, axis=1) <= largest)
+
+    def on_lattices(self, *lattices: Lattice) -> InformationLimit:
+        """The same without peaks that belong to none of the lattices: a crystal has no detail there.
+
+        A peak belongs to the nearest vector of a reciprocal lattice if it is less than half the diagonal of a
+        pixel of the spectrum away, which is as exactly as its place is known. By chance that happens to
+        π r² / A of the peaks, r being that distance and A the area of the reciprocal cell, for each lattice.
+        A lattice has the right frequencies in a wrong picture, too: compare phases, where the truth is known.
+
+        Raises
+        ------
+        TypeError
+            If there is no lattice, or something that is none.
+        """
+        if not lattices or not all(isinstance(lattice, Lattice) for lattice in lattices):
+            raise TypeError("lattices must be one or several Lattice from fit_lattice")
+        reach = np.linalg.norm(self.spectrum.step) / 2
+        near = [_to_nearest(self.peaks, np.linalg.inv(lattice.vectors).T) < reach for lattice in lattices]
+        return self._only(np.any(near, axis=0))
+
+    def _only(self, kept: np.ndarray) -> InformationLimit:
+        peaks = self.peaks[kept]
+        frequency = float(np.linalg.norm(peaks, axis=1).max(initial=0.0))
+        return replace(
+            self, peaks=peaks, frequency=frequency, at_nyquist=_at_nyquist(frequency, self.spectrum)
+        )
 
 
 def information_limit(
@@ -95,9 +127,20 @@ def information_limit(
         frequency=frequency,
         peaks=places[np.argsort(lengths, kind="stable")],
         false_alarm=chance,
-        at_nyquist=frequency > spectrum.nyquist - 2 * spectrum.step.max(),
+        at_nyquist=_at_nyquist(frequency, spectrum),
         spectrum=spectrum,
     )
+
+
+def _at_nyquist(frequency: float, spectrum: PowerSpectrum) -> bool:
+    return bool(frequency > spectrum.nyquist - 2 * spectrum.step.max())
+
+
+def _to_nearest(places: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """Distance of each place from the nearest point of the lattice with these rows."""
+    index = places @ np.linalg.inv(vectors)
+    corners = np.floor(index)[:, None] + np.indices((2, 2)).reshape(2, -1).T
+    return np.linalg.norm((index[:, None] - corners) @ vectors, axis=-1).min(axis=1)
 
 
 def significant_peaks(power: np.ndarray, rings: np.ndarray, last: int, false_alarm: float) -> np.ndarray:

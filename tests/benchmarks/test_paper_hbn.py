@@ -11,8 +11,7 @@ import pytest
 from benchmarks.paper import cases, inputs, report
 from benchmarks.paper import fit as fitting
 from benchmarks.paper.measure import measure
-from benchmarks.paper.resolution import slices_between, within
-from caviar_kit.vibrations import InformationLimit
+from benchmarks.paper.resolution import slices_between, transfer_limit
 
 
 def honeycomb(turn_deg: float, centre: np.ndarray, reach: float) -> np.ndarray:
@@ -63,6 +62,8 @@ def test_two_lattices_are_measured_and_reported(tmp_path):
     np.savez(tmp_path / "hbn-reduced.patterns.npz", seconds=1.0)
     measure(case, given, tmp_path)
     figures = json.loads((tmp_path / "hbn-reduced.json").read_text())
+    assert figures["peaks"]["all"]["all"] >= figures["peaks"]["all"]["counted"] > 20
+    assert figures["limit_pm"]["all"] >= figures["transfer_limit_pm"] == pytest.approx(35.4, abs=0.1)
     assert figures["twist_deg"] == pytest.approx(11.0, abs=0.1)
     assert figures["lattices"]["lower"]["layers"] == 20 and figures["device"] == "a test"
     assert figures["lattices"]["upper"]["shells"]["self"]["csm"] > 0.95
@@ -78,9 +79,12 @@ def test_slices_between_depths():
     assert slices_between(np.array([0.0, 7.7]), 7.7, 4) == slice(0, 4)
 
 
-def test_peaks_beyond_the_detector_do_not_count():
-    peaks = np.array([[0.0, 0.5], [1.2, 0.0], [0.0, 2.6]])
-    limit = InformationLimit(2.6, peaks, 0.01, True, None)  # type: ignore[arg-type]
-    kept = within(limit, 2.4)
-    assert kept.frequency == 1.2 and len(kept.peaks) == 2 and not kept.at_nyquist
-    assert within(limit, 0.1).frequency == 0
+def test_single_scattering_reaches_the_sum_of_both_angles():
+    """40 mrad of aperture and 80 mrad of detector are 120 mrad, at 60 kV 40.6 pm."""
+    optics = {
+        "energy_ev": 60e3,
+        "semiangle_mrad": 40.0,
+        "window_angstrom": 20.0,
+        "detector_pixels": 2 * 32.88,
+    }
+    assert 1 / transfer_limit(optics) == pytest.approx(0.04866 / 0.120, rel=1e-3)

@@ -110,6 +110,47 @@ def test_limit_turns_and_moves_with_the_image(turns, mirrored, offset):
     assert found.frequency == pytest.approx(reference.frequency, rel=1e-6)
 
 
+def turned_lattice(degrees, length=2.5):
+    """A square lattice of 6 × 6 atoms."""
+    turn = np.radians(degrees)
+    axes = length * np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+    return vib.fit_lattice(np.stack(np.indices((6, 6)), axis=-1).reshape(-1, 2) @ axes + 3.0)
+
+
+def test_peaks_beside_the_lattices_can_be_left_out():
+    lattices = [turned_lattice(degrees) for degrees in (0, 20)]
+    straight, turned = (np.linalg.inv(lattice.vectors).T for lattice in lattices)
+    farthest = np.array([4.0, 1.0]) @ turned  # 1.65 / Å, more than 0.1 from the other lattice
+    alien = 5.5 * straight[0]
+    frequencies = [straight[0], straight[1], 3 * straight[0], farthest, alien]
+    phase = waves(frequencies, [0.1, 0.1, 0.05, 0.05, 0.05]) + noise((96, 96), 0.003)
+    every = vib.information_limit(as_object(phase), PIXEL)
+    assert every.frequency == pytest.approx(np.linalg.norm(alien), rel=0.02)
+    both, one = every.on_lattices(*lattices), every.on_lattices(lattices[0])
+    assert both.frequency == pytest.approx(np.linalg.norm(farthest), rel=0.02)
+    assert one.frequency == pytest.approx(3 / 2.5, rel=0.02) and len(one.peaks) == 6
+    assert len(both.peaks) == 8 and len(every.peaks) == 10 and both.spectrum is every.spectrum
+    assert every.on_lattices(turned_lattice(45, 0.7)).angstrom == math.inf
+
+
+def test_few_peaks_lie_on_a_lattice_by_chance():
+    """π r² / A of them, as `on_lattices` says."""
+    step, places = np.array([0.05, 0.06]), np.random.default_rng(0).uniform(-2, 2, (20000, 2))
+    spectrum = vib.PowerSpectrum(np.ones((96, 80)), step)
+    limit = vib.InformationLimit(2.0, places, 0.01, False, spectrum).on_lattices(turned_lattice(12))
+    expected = math.pi * (np.linalg.norm(step) / 2) ** 2 * 2.5**2
+    assert len(limit.peaks) / len(places) == pytest.approx(expected, rel=0.1)
+
+
+def test_peaks_beyond_a_frequency_can_be_left_out():
+    phase = waves([(2.44, 0), (1, 0)], [0.1, 0.1]) + noise((96, 96), 0.001)
+    every = vib.information_limit(as_object(phase), PIXEL)
+    kept = every.within(1.5)
+    assert every.at_nyquist and not kept.at_nyquist
+    assert kept.frequency == pytest.approx(1, abs=0.03) and len(kept.peaks) == 2
+    assert every.within(0.1).angstrom == math.inf
+
+
 # Ring correlation -------------------------------------------------------------------------------
 
 
@@ -246,6 +287,9 @@ OBJ = as_object(noise((2, 3, 32, 32), 0.1))
         (lambda: vib.power_spectrum(OBJ, -1), "sampling"),
         (lambda: vib.power_spectrum(OBJ, PIXEL, field=((0, 0), (1, 1))), "field must hold"),
         (lambda: vib.information_limit(OBJ, PIXEL, false_alarm=0), "false_alarm"),
+        (lambda: vib.information_limit(OBJ, PIXEL).within(-1), "frequency"),
+        (lambda: vib.information_limit(OBJ, PIXEL).on_lattices(), "lattices must be"),
+        (lambda: vib.information_limit(OBJ, PIXEL).on_lattices(np.eye(2)), "lattices must be"),
         (lambda: vib.fourier_ring_correlation(np.ones((9, 9)), np.ones((9, 9)), 1), "constant"),
         (lambda: vib.fourier_ring_correlation(np.eye(9), np.eye(8), 1), "second"),
         (lambda: vib.fourier_ring_correlation(np.eye(9), np.eye(9), 1, threshold="1/2"), "threshold"),

@@ -1,0 +1,195 @@
+"""Is detail beyond the detector's edge real? Twisted hBN, one JSON line per half of the slices and ring.
+
+    python benchmarks/beyond_the_edge.py --preset tutorial --figure beyond.png
+    python benchmarks/beyond_the_edge.py --preset tutorial --electrons 1e7
+
+Each significant peak of the power spectrum of a half (`ck.information_limit`) is compared with the same
+Fourier component of the phase of the very atoms in that half, thermal motion in it: amplitude, found over
+true (no scale is fitted), and difference of the phases, which is where atoms are. What is made up would have
+any phase. Scattering factors are those of the data, Lobato and Van Dyck's. "outside" counts peaks outside the
+detector's square, "elsewhere" those on no vector of the half's own reciprocal lattice.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+from ase.data import chemical_symbols
+
+import caviar_kit as ck
+from benchmarks.reconstruction import of_example
+from caviar_kit.atomistic import phase_form_factors
+from caviar_kit.simulation.window import cut_window
+from caviar_kit.vibrations.phase import projected_phase
+
+FIELD = 1.6  # Å around the scan, compared with the atoms
+SPECTRUM = 4.0  # Å around the scan, where peaks are looked for: the probe lights as much
+RINGS = (0.0, 0.6, 1.0, 1.3, 1.5, 1.6, 1.9, 2.4, 3.0)  # 1/Å
+
+
+@dataclass(frozen=True)
+class Half:
+    """One crystal: its peaks, and the components of the reconstruction and of the atoms there."""
+
+    name: str
+    peaks: np.ndarray
+    """(peaks, 2), y, x [1/Å]."""
+    on_lattice: np.ndarray
+    """Whether they are on the reciprocal lattice, bool (peaks,)."""
+    ratio: np.ndarray
+    """Found over true, complex (peaks,)."""
+    limit: ck.vibrations.InformationLimit
+
+
+def main() -> None:
+    """Reconstruct, compare, print."""
+    options = parse()
+    example = ck.load_example("hbn-twisted", options.preset)
+    ptycho = reconstruct(example, options)
+    height = example.snapshots.relaxed[:, 2]
+    upper, middle = height > height.mean(), example.num_slices // 2
+    halves = [
+        compare(ptycho, example, "lower", ~upper, slice(0, middle)),
+        compare(ptycho, example, "upper", upper, slice(middle, example.num_slices)),
+    ]
+    edge = example.experiment.detector_pixels / 2 / example.experiment.window_angstrom
+    common = {
+        "preset": options.preset,
+        "electrons": options.electrons,
+        "edge_inverse_angstrom": round(edge, 3),
+    }
+    for half in halves:
+        for line in rings(half, edge):
+            print(json.dumps({**common, "half": half.name, **line}), flush=True)
+    if options.figure:
+        draw(options.figure, halves, edge)
+
+
+def reconstruct(example: Any, options: argparse.Namespace) -> Any:
+    """With the example's settings, of its data or of counted electrons."""
+    fit, given = asdict(example.fit_settings), {}
+    if options.electrons:
+        counts = ck.simulation.apply_dose(
+            example.datacube, electrons_per_pattern=options.electrons, seed=options.seed
+        )
+        vacuum = example.vacuum_probe * np.float32(options.electrons)
+        example, given = replace(example, datacube=counts, vacuum_probe=vacuum), {"loss": "poisson"}
+    ptycho = of_example(example, states=fit.pop("num_states"))
+    return ptycho.reconstruct(progress_bar=False, **fit, **given)
+
+
+def compare(ptycho: Any, example: Any, name: str, atoms: np.ndarray, slices: slice) -> Half:
+    """The peaks of one half against its ``atoms``."""
+    sampling, scan = np.array(ptycho.sampling), ptycho.scan_positions_angstrom
+    seen = (scan.min(axis=0) - SPECTRUM, scan.max(axis=0) + SPECTRUM)
+    limit = ck.information_limit(ptycho.object, sampling, field=seen, slices=slices)
+    phase = projected_phase(ptycho.object, slices).mean(axis=0)
+    first, last = ((end / sampling).astype(int) for end in (scan.min(0) - FIELD, scan.max(0) + FIELD))
+    phase = phase[first[0] : last[0], first[1] : last[1]]
+    true = true_phase(example, atoms, sampling, scan[0] - first * sampling, phase.shape)
+    found = components(phase, sampling, limit.peaks) / components(true, sampling, limit.peaks)
+    lattice = ck.fit_lattice(ck.find_atoms(phase, sampling))
+    known = {tuple(peak) for peak in limit.on_lattices(lattice).peaks}
+    on_lattice = np.array([tuple(peak) in known for peak in limit.peaks], dtype=bool)
+    return Half(name, limit.peaks, on_lattice, found, limit)
+
+
+def true_phase(
+    example: Any, atoms: np.ndarray, sampling: np.ndarray, origin: np.ndarray, shape: tuple[int, int]
+) -> np.ndarray:
+    """Phase [rad] of ``atoms``, averaged over the snapshots, in a field of ``shape`` pixels.
+
+    ``origin`` is the first scan position in that field [Å].
+    """
+    snapshots, experiment = example.snapshots.only(atoms), example.experiment
+    window, side = cut_window(snapshots, experiment), experiment.window_angstrom
+    numbers = snapshots.numbers[window.index]
+    last = int(0.5 / sampling.max() * side)  # more would be folded into what pixels carry
+    k = np.arange(-last, last + 1) / side  # the window is periodic
+    spectrum = np.zeros((len(k), len(k)), complex)
+    for number in np.unique(numbers):
+        factor = phase_form_factors([chemical_symbols[number]], k[:, None] ** 2 + k**2, experiment.energy_ev)
+        for frame in snapshots.positions:
+            y, x = window.place(frame)[numbers == number, 1::-1].T
+            spectrum += factor[0] * (waves(k, y) @ waves(k, x).T) / len(snapshots)
+    corner = experiment.first_position_in_window_angstrom - origin  # of the field in the window
+    y, x = (start + step * np.arange(n) for start, step, n in zip(corner, sampling, shape, strict=True))
+    return (waves(-k, y).T @ spectrum @ waves(-k, x)).real / side**2
+
+
+def waves(k: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Plane waves exp(−2πi k x), complex (k, places)."""
+    return np.exp(-2j * np.pi * np.outer(k, places))
+
+
+def components(phase: np.ndarray, sampling: np.ndarray, peaks: np.ndarray) -> np.ndarray:
+    """Fourier components of a phase that fades to the borders, complex (peaks,)."""
+    fade = np.outer(*(np.hanning(n + 2)[1:-1] for n in phase.shape))
+    y, x = (step * np.arange(n) for step, n in zip(sampling, phase.shape, strict=True))
+    faded = fade * (phase - np.average(phase, weights=fade))
+    return np.asarray(np.einsum("ky,yx,kx->k", waves(peaks[:, 0], y), faded, waves(peaks[:, 1], x)))
+
+
+def rings(half: Half, edge: float) -> list[dict[str, Any]]:
+    """Peaks of each ring: how many, and where; median ratio of amplitudes, rms difference of phases."""
+    lines, frequency = [], np.linalg.norm(half.peaks, axis=1)
+    outside = np.abs(half.peaks).max(axis=1, initial=0) > edge
+    for low, high in zip(RINGS[:-1], RINGS[1:], strict=True):
+        here = (frequency > low) & (frequency <= high)
+        if here.any():
+            degrees = np.degrees(np.angle(half.ratio[here]))
+            lines.append(
+                {
+                    "from_to": [low, high],
+                    "peaks": int(here.sum()),
+                    "outside": int((here & outside).sum()),
+                    "elsewhere": int((here & ~half.on_lattice).sum()),
+                    "amplitude": round(float(np.median(np.abs(half.ratio[here]))), 3),
+                    "phase_rms_deg": round(float(np.sqrt((degrees**2).mean())), 1),
+                }
+            )
+    return lines
+
+
+def draw(path: str, halves: list[Half], edge: float) -> None:
+    """Power spectrum of the lower half; amplitudes and phases against frequency."""
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(1, 3, figsize=(14, 4.2), layout="constrained")
+    ck.plot.power_spectrum(halves[0].limit, ax=axes[0])
+    axes[0].add_patch(plt.Rectangle((-edge, -edge), 2 * edge, 2 * edge, fill=False, color="white", ls="--"))
+    axes[0].set_title(f"a  {halves[0].name} half; dashed: detector", loc="left")
+    for half, colour, marker in zip(halves, ("#0072B2", "#D55E00"), "ox", strict=True):
+        frequency = np.linalg.norm(half.peaks, axis=1)
+        marked = {"color": colour, "marker": marker, "s": 28, "label": f"{half.name} half"}
+        axes[1].scatter(frequency, np.abs(half.ratio), **marked)
+        axes[2].scatter(frequency, np.degrees(np.angle(half.ratio)), **marked)
+    axes[1].set(ylim=(0, 1.3), ylabel="amplitude, found / true", xlabel="spatial frequency (1/Å)")
+    axes[2].set(ylim=(-30, 30), ylabel="phase, found − true (°)", xlabel="spatial frequency (1/Å)")
+    axes[1].axhline(1, color="0.6", lw=1)
+    axes[2].axhline(0, color="0.6", lw=1)
+    for ax, title in zip(axes[1:], ("b  amplitudes", "c  phases"), strict=True):
+        ax.axvline(edge, color="0.4", ls="--", lw=1, label="detector's edge")
+        ax.set_title(title, loc="left")
+    axes[1].legend(frameon=False, loc="lower left")
+    figure.savefig(path, dpi=110)
+
+
+def parse() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--preset", default="tutorial")
+    parser.add_argument("--electrons", type=float, help="per pattern, counted; noise-free by default")
+    parser.add_argument("--seed", type=int, default=0, help="of the counting")
+    parser.add_argument("--figure", help="where to draw")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
