@@ -63,6 +63,7 @@ lab: setup
 # Parts of at most 8 minutes; status 75 means that there is more to do. CASES="si-md hbn" does some of the cases.
 PAPER = $(BIN)/python benchmarks/paper_scale.py --size $(SIZE) $(if $(CASES),--cases $(CASES))
 paper: setup
+	@$(PAPER) --part check
 	$(PAPER) --part prepare
 	@status=75; while [ $$status = 75 ]; do $(PAPER) --part fit; status=$$?; done; exit $$status
 	$(PAPER) --part report

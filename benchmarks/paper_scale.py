@@ -1,5 +1,6 @@
 """The paper's data sets, simulated, reconstructed and measured, in parts that can be interrupted.
 
+    python benchmarks/paper_scale.py --part check              # exit status 0: can be fitted here
     python benchmarks/paper_scale.py --part prepare            # the whole kit; needs no GPU
     python benchmarks/paper_scale.py --part fit                # NumPy, SciPy and CuPy only
     python benchmarks/paper_scale.py --part report             # tables and figures
@@ -33,17 +34,19 @@ from benchmarks.paper.simulate import simulate
 from caviar_kit.backend import resolve_device
 
 MORE_TO_DO = 75  # EX_TEMPFAIL of sysexits.h
-PARTS = ("prepare", "fit", "report")
+PARTS = ("check", "prepare", "fit", "report")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do the part; the exit status."""
     options = parse(arguments)
-    if options.part == "fit" and options.size == "paper" and options.device == "auto":
+    if options.part in ("check", "fit") and options.size == "paper" and options.device == "auto":
         if resolve_device("auto") is np:
             hours = "no GPU answers, and a CPU takes hours for each of these cases"
             print(f"{hours}: --size reduced, or --device cpu")
             return 2
+    if options.part == "check":
+        return 0
     options.folder.mkdir(parents=True, exist_ok=True)
     deadline = time.monotonic() + 60 * options.minutes
     if options.part == "report":

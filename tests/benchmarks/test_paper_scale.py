@@ -298,8 +298,10 @@ def test_a_gpu_simulates_and_fits_the_same(prepared, finished, tmp_path, small_c
 
 def test_the_papers_size_is_refused_without_a_gpu(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(paper_scale, "resolve_device", lambda device: np)
-    assert paper_scale.main(["--part", "fit", "--folder", str(tmp_path / "new")]) == 2
-    assert "--size reduced" in capsys.readouterr().out
+    for part in ("check", "fit"):
+        assert paper_scale.main(["--part", part, "--folder", str(tmp_path / "new")]) == 2
+        assert "--size reduced" in capsys.readouterr().out
+    assert paper_scale.main(["--part", "check", "--size", "reduced", "--folder", str(tmp_path / "new")]) == 0
     assert not (tmp_path / "new").exists()
 
 

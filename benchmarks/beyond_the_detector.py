@@ -1,7 +1,7 @@
-"""Is detail beyond the detector's edge real? Twisted hBN, one JSON line per half of the slices and ring.
+"""Is detail beyond the detector real? Twisted hBN, one JSON line per half of the slices and ring.
 
-    python benchmarks/beyond_the_edge.py --preset tutorial --figure beyond.png
-    python benchmarks/beyond_the_edge.py --preset tutorial --electrons 1e7
+    python benchmarks/beyond_the_detector.py --preset tutorial --figure beyond.png
+    python benchmarks/beyond_the_detector.py --preset tutorial --electrons 1e7
 
 Each significant peak of the power spectrum of a half (`ck.information_limit`) is compared with the same
 Fourier component of the phase of the very atoms in that half, thermal motion in it: amplitude, found over

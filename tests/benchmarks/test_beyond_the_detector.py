@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from benchmarks.beyond_the_edge import compare, rings
+from benchmarks.beyond_the_detector import compare, rings
 from benchmarks.twisted_hbn import at_rest
 from caviar_kit.atomistic import phase_form_factors
 from caviar_kit.recipes import HBN_PRESETS
