@@ -2,12 +2,15 @@
 
     python benchmarks/beyond_the_detector.py --preset tutorial --figure beyond.png
     python benchmarks/beyond_the_detector.py --preset tutorial --electrons 1e7
+    python benchmarks/beyond_the_detector.py --preset tutorial --detector 44
 
 Each significant peak of the power spectrum of a half (`ck.information_limit`) is compared with the same
 Fourier component of the phase of the very atoms in that half, thermal motion in it: amplitude, found over
-true (no scale is fitted), and difference of the phases, which is where atoms are. What is made up would have
-any phase. Scattering factors are those of the data, Lobato and Van Dyck's. "outside" counts peaks outside the
-detector's square, "elsewhere" those on no vector of the half's own reciprocal lattice.
+true (no scale is fitted), and difference of the phases. Something random would have any phase; a nonlinear
+function of a coarser picture has nearly the right ones, but wrong amplitudes. ``--detector`` leaves out what
+lies outside a smaller square: what single scattering no longer brings there should go, if it was recorded.
+Scattering factors are those of the data, Lobato and Van Dyck's. "outside" counts peaks outside the detector's
+square, "elsewhere" those on no vector of the half's own reciprocal lattice.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ import numpy as np
 from ase.data import chemical_symbols
 
 import caviar_kit as ck
+from benchmarks.components import components, mean_phase_of_atoms
 from benchmarks.reconstruction import of_example
 from caviar_kit.atomistic import phase_form_factors
 from caviar_kit.simulation.window import cut_window
@@ -56,12 +60,11 @@ def main() -> None:
         compare(ptycho, example, "lower", ~upper, slice(0, middle)),
         compare(ptycho, example, "upper", upper, slice(middle, example.num_slices)),
     ]
-    edge = example.experiment.detector_pixels / 2 / example.experiment.window_angstrom
-    common = {
-        "preset": options.preset,
-        "electrons": options.electrons,
-        "edge_inverse_angstrom": round(edge, 3),
-    }
+    pixels = options.detector or example.experiment.detector_pixels
+    edge = pixels / 2 / example.experiment.window_angstrom
+    chosen = ("preset", "electrons", "loss", "detector")
+    common = {name: getattr(options, name) for name in chosen if getattr(options, name) is not None}
+    common["edge_inverse_angstrom"] = round(edge, 3)
     for half in halves:
         for line in rings(half, edge):
             print(json.dumps({**common, "half": half.name, **line}), flush=True)
@@ -71,15 +74,24 @@ def main() -> None:
 
 def reconstruct(example: Any, options: argparse.Namespace) -> Any:
     """With the example's settings, of its data or of counted electrons."""
-    fit, given = asdict(example.fit_settings), {}
+    fit, given = asdict(example.fit_settings), {"loss": "poisson" if options.electrons else options.loss}
     if options.electrons:
         counts = ck.simulation.apply_dose(
             example.datacube, electrons_per_pattern=options.electrons, seed=options.seed
         )
         vacuum = example.vacuum_probe * np.float32(options.electrons)
-        example, given = replace(example, datacube=counts, vacuum_probe=vacuum), {"loss": "poisson"}
-    ptycho = of_example(example, states=fit.pop("num_states"))
+        example = replace(example, datacube=counts, vacuum_probe=vacuum)
+    ptycho = of_example(example, states=fit.pop("num_states"), dp_mask=mask(example, options.detector))
     return ptycho.reconstruct(progress_bar=False, **fit, **given)
+
+
+def mask(example: Any, count: int | None) -> np.ndarray | None:
+    """The middle ``count`` × ``count`` pixels of the detector, bool; None for all."""
+    if count is None:
+        return None
+    pixels = example.experiment.detector_pixels
+    kept = abs(np.arange(pixels) - pixels // 2) < count / 2  # the beam is on pixel pixels // 2
+    return np.logical_and.outer(kept, kept)
 
 
 def compare(ptycho: Any, example: Any, name: str, atoms: np.ndarray, slices: slice) -> Half:
@@ -107,31 +119,15 @@ def true_phase(
     """
     snapshots, experiment = example.snapshots.only(atoms), example.experiment
     window, side = cut_window(snapshots, experiment), experiment.window_angstrom
-    numbers = snapshots.numbers[window.index]
+    numbers, kinds = np.unique(snapshots.numbers[window.index], return_inverse=True)
     last = int(0.5 / sampling.max() * side)  # more would be folded into what pixels carry
-    k = np.arange(-last, last + 1) / side  # the window is periodic
-    spectrum = np.zeros((len(k), len(k)), complex)
-    for number in np.unique(numbers):
-        factor = phase_form_factors([chemical_symbols[number]], k[:, None] ** 2 + k**2, experiment.energy_ev)
-        for frame in snapshots.positions:
-            y, x = window.place(frame)[numbers == number, 1::-1].T
-            spectrum += factor[0] * (waves(k, y) @ waves(k, x).T) / len(snapshots)
+    k = np.arange(-last, last + 1) / side
+    symbols = [chemical_symbols[number] for number in numbers]
+    factors = phase_form_factors(symbols, k[:, None] ** 2 + k**2, experiment.energy_ev)
+    frames = np.stack([window.place(frame)[:, 1::-1] for frame in snapshots.positions])
     corner = experiment.first_position_in_window_angstrom - origin  # of the field in the window
     y, x = (start + step * np.arange(n) for start, step, n in zip(corner, sampling, shape, strict=True))
-    return (waves(-k, y).T @ spectrum @ waves(-k, x)).real / side**2
-
-
-def waves(k: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Plane waves exp(−2πi k x), complex (k, places)."""
-    return np.exp(-2j * np.pi * np.outer(k, places))
-
-
-def components(phase: np.ndarray, sampling: np.ndarray, peaks: np.ndarray) -> np.ndarray:
-    """Fourier components of a phase that fades to the borders, complex (peaks,)."""
-    fade = np.outer(*(np.hanning(n + 2)[1:-1] for n in phase.shape))
-    y, x = (step * np.arange(n) for step, n in zip(sampling, phase.shape, strict=True))
-    faded = fade * (phase - np.average(phase, weights=fade))
-    return np.asarray(np.einsum("ky,yx,kx->k", waves(peaks[:, 0], y), faded, waves(peaks[:, 1], x)))
+    return mean_phase_of_atoms(frames, kinds, factors, k, side, (y, x))
 
 
 def rings(half: Half, edge: float) -> list[dict[str, Any]]:
@@ -186,6 +182,10 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--preset", default="tutorial")
     parser.add_argument("--electrons", type=float, help="per pattern, counted; noise-free by default")
+    parser.add_argument(
+        "--loss", choices=("amplitude", "poisson"), default="amplitude", help="without counting"
+    )
+    parser.add_argument("--detector", type=int, help="pixels along its side that count; all by default")
     parser.add_argument("--seed", type=int, default=0, help="of the counting")
     parser.add_argument("--figure", help="where to draw")
     return parser.parse_args()

@@ -19,9 +19,13 @@ def of_data(
     states: int,
     vacuum_probe: Any = None,
     frame: int | None = None,
+    dp_mask: Any = None,
     **arguments: Any,
 ) -> ck.MixedObjectMultislicePtychography:
-    """Equal slices; ``frame`` is the side of the frame around the detector, ``arguments`` go to the class."""
+    """Equal slices; ``frame`` is the side of the frame around the detector, ``arguments`` go to the class.
+
+    ``dp_mask`` is False where a detector pixel does not count.
+    """
     if vacuum_probe is None:
         vacuum_probe = ck.simulation.vacuum_probe_intensity(experiment)
     ptycho = ck.MixedObjectMultislicePtychography(
@@ -38,6 +42,7 @@ def of_data(
     return ptycho.preprocess(
         force_com_rotation=0,
         force_com_transpose=False,
+        dp_mask=dp_mask,
         padded_diffraction_intensities_shape=None if frame is None else (frame, frame),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,6 @@ import numpy as np
 
 import caviar_kit as ck
 from benchmarks.paper.measure import MEAN_MASS
-from benchmarks.paper.resolution import transfer_limit
 from caviar_kit.npz import read_npz
 
 __all__ = ["figure2", "figure3", "figure4"]
@@ -47,9 +47,9 @@ def figure3(folder: Path, size: str) -> Any | None:
     phase = kept["slice_phases"].astype(float).sum(axis=0)
     axes[0, 0].imshow(phase, cmap="viridis", extent=(0, width, height, 0))
     axes[0, 0].set(xlabel="x (Å)", ylabel="y (Å)", title="a  projected phase")
+    farthest = 100 / json.loads((folder / f"hbn-{size}.json").read_text())["limit_pm"]["all"]
     lattices = [ck.fit_lattice(result.positions) for result in results.values()]
-    limit = ck.information_limit(obj, sampling, field=field).on_lattices(*lattices)
-    limit = limit.within(transfer_limit(provenance))
+    limit = ck.information_limit(obj, sampling, field=field).on_lattices(*lattices).within(1.001 * farthest)
     ck.plot.power_spectrum(limit, ax=axes[0, 1])
     axes[0, 1].set_title(f"b  information to {100 * limit.angstrom:.1f} pm", loc="left")
     depth = ck.depth_spectrum(obj, sampling, thickness / obj.shape[1], field=field)

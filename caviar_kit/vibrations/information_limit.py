@@ -60,18 +60,28 @@ class InformationLimit:
         """The same without peaks that belong to none of the lattices: a crystal has no detail there.
 
         A peak belongs to the nearest vector of a reciprocal lattice if it is less than half the diagonal of a
-        pixel of the spectrum away, which is as exactly as its place is known. By chance that happens to
-        π r² / A of the peaks, r being that distance and A the area of the reciprocal cell, for each lattice.
-        A lattice has the right frequencies in a wrong picture, too: compare phases, where the truth is known.
+        pixel of the spectrum away, about as exactly as its place is known. By chance that happens to π r² / A
+        of the pairs ±k of peaks, for each lattice, r being that distance and A the area of the reciprocal
+        cell. ``frequency`` is the farthest that is left, which one such pair can make too large;
+        ``false_alarm`` does not cover that. A wrong picture with the right period has its peaks there, too:
+        where the truth is known, compare amplitudes and phases (docs/results.md does).
 
         Raises
         ------
-        TypeError
-            If there is no lattice, or something that is none.
+        TypeError, ValueError
+            If there is no lattice, or something that is none; if π r² / A exceeds 1/2, as every other place
+            is then near some vector: the field is too small for this cell.
         """
         if not lattices or not all(isinstance(lattice, Lattice) for lattice in lattices):
             raise TypeError("lattices must be one or several Lattice from fit_lattice")
-        reach = np.linalg.norm(self.spectrum.step) / 2
+        reach = float(np.linalg.norm(self.spectrum.step)) / 2
+        for lattice in lattices:
+            by_chance = math.pi * reach**2 * abs(np.linalg.det(lattice.vectors))
+            if by_chance > 0.5:
+                raise ValueError(
+                    f"lattices must have cells that the field can tell apart: {by_chance:.0%} of any peaks "
+                    "would be on this one"
+                )
         near = [_to_nearest(self.peaks, np.linalg.inv(lattice.vectors).T) < reach for lattice in lattices]
         return self._only(np.any(near, axis=0))
 

@@ -76,7 +76,9 @@ class CorrelationControls(ipw.HBox):
     def settle(self) -> None:
         """Bring values back within the ends, which another thread may have moved while they were set."""
         for slider in (self.reference, self.radius, self.slices):
-            slider.value = slider.value  # checked once more
+            ends = slider.value if slider is self.slices else (slider.value, slider.value)
+            if ends[0] < slider.min or ends[1] > slider.max:  # others may be on their way to another value
+                slider.value = slider.value  # checked once more
 
     def limit(self, source: CorrelationSource) -> None:
         """Fit ranges to a data set; values that are still allowed stay."""

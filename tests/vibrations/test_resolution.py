@@ -290,6 +290,7 @@ OBJ = as_object(noise((2, 3, 32, 32), 0.1))
         (lambda: vib.information_limit(OBJ, PIXEL).within(-1), "frequency"),
         (lambda: vib.information_limit(OBJ, PIXEL).on_lattices(), "lattices must be"),
         (lambda: vib.information_limit(OBJ, PIXEL).on_lattices(np.eye(2)), "lattices must be"),
+        (lambda: vib.information_limit(OBJ, PIXEL).on_lattices(turned_lattice(0, 9.0)), "tell apart"),
         (lambda: vib.fourier_ring_correlation(np.ones((9, 9)), np.ones((9, 9)), 1), "constant"),
         (lambda: vib.fourier_ring_correlation(np.eye(9), np.eye(8), 1), "second"),
         (lambda: vib.fourier_ring_correlation(np.eye(9), np.eye(9), 1, threshold="1/2"), "threshold"),
