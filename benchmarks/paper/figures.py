@@ -54,7 +54,7 @@ def figure3(folder: Path, size: str) -> Any | None:
     axes[0, 1].set_title(f"b  information to {100 * limit.angstrom:.1f} pm", loc="left")
     depth = ck.depth_spectrum(obj, sampling, thickness / obj.shape[1], field=field)
     ck.plot.depth_power(depth, ax=axes[0, 2])
-    axes[0, 2].set_title(f"c  depth to {depth.depth_angstrom:.0f} Å", loc="left")
+    axes[0, 2].set_title(f"c  depth, mean of the states: to {depth.depth_angstrom:.0f} Å", loc="left")
     profiles = {
         name: ck.column_profiles(
             obj, _places(result, scan), sampling, thickness / obj.shape[1], map_radius=0.7
