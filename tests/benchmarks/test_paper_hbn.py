@@ -10,8 +10,9 @@ import pytest
 
 from benchmarks.paper import cases, inputs, report
 from benchmarks.paper import fit as fitting
+from benchmarks.paper.detail import transfer_limit
 from benchmarks.paper.measure import measure
-from benchmarks.paper.resolution import resolution, slices_between, transfer_limit
+from benchmarks.paper.resolution import resolution, slices_between
 
 
 def honeycomb(turn_deg: float, centre: np.ndarray, reach: float) -> np.ndarray:
@@ -73,10 +74,12 @@ def test_two_lattices_are_measured_and_reported(tmp_path):
     measure(case, given, tmp_path)
     figures = json.loads((tmp_path / "hbn-reduced.json").read_text())
     assert figures["transfer_limit_pm"] == pytest.approx(35.4, abs=0.1)
-    peaks = figures["peaks"]["lower"]
-    assert peaks["significant"] >= peaks["on_lattices"] >= peaks["right"] > 20
+    detail = figures["detail"]["lower"]
+    assert detail["significant"] >= detail["counted"] > 20 and detail["counted_phase_rms_deg"] < 5
+    assert detail["counted_amplitude"] == pytest.approx([1, 1], abs=0.05)
+    assert detail["limit_pm"] == figures["limit_pm"]["lower"] >= detail["significant_pm"]
     elsewhere = replace(given, frames=frames + np.array([0.6, 0.3, 0.0]))
-    assert resolution(case, elsewhere, found)["peaks"]["lower"]["right"] < peaks["right"] / 2
+    assert resolution(case, elsewhere, found)["detail"]["lower"]["counted"] < detail["counted"] / 2
     assert figures["twist_deg"] == pytest.approx(11.0, abs=0.1)
     assert figures["lattices"]["lower"]["layers"] == 20 and figures["device"] == "a test"
     assert figures["lattices"]["upper"]["shells"]["self"]["csm"] > 0.95
