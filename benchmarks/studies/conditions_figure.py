@@ -86,7 +86,7 @@ def _defocus(ax: Any, lines: Sequence[Line], start: Start, name: str) -> None:
         figures = np.array([found(line["result"]["shells"], shell, name) for line in wide]).reshape(-1, 3)
         places = [line["case"]["defocus_angstrom"] + 4 for line in wide]
         window = wide[0]["case"]["window_angstrom"] if wide else 0
-        label = f"{shell}, window {window:g} Å" if wide and shell == "nearest" else None
+        label = f"open: window {window:g} Å" if wide and shell == "nearest" else None
         _bars(ax, places, figures, label=label, ls=":", mfc="none", ms=6, **style)
     if name == "lsm":
         ax.set_xlabel("defocus [Å]")
