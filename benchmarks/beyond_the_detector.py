@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ from ase.data import chemical_symbols
 import caviar_kit as ck
 from benchmarks.components import components, mean_phase_of_atoms
 from benchmarks.reconstruction import of_example
+from benchmarks.studies.silicon import counted
 from caviar_kit.atomistic import phase_form_factors
 from caviar_kit.simulation.window import cut_window
 from caviar_kit.vibrations.phase import projected_phase
@@ -75,12 +76,7 @@ def main() -> None:
 def reconstruct(example: Any, options: argparse.Namespace) -> Any:
     """With the example's settings, of its data or of counted electrons."""
     fit, given = asdict(example.fit_settings), {"loss": "poisson" if options.electrons else options.loss}
-    if options.electrons:
-        counts = ck.simulation.apply_dose(
-            example.datacube, electrons_per_pattern=options.electrons, seed=options.seed
-        )
-        vacuum = example.vacuum_probe * np.float32(options.electrons)
-        example = replace(example, datacube=counts, vacuum_probe=vacuum)
+    example = counted(example, options.electrons, options.seed)
     ptycho = of_example(example, states=fit.pop("num_states"), dp_mask=mask(example, options.detector))
     return ptycho.reconstruct(progress_bar=False, **fit, **given)
 
