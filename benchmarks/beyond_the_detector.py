@@ -75,7 +75,7 @@ def main() -> None:
 
 def reconstruct(example: Any, options: argparse.Namespace) -> Any:
     """With the example's settings, of its data or of counted electrons."""
-    fit, given = asdict(example.fit_settings), {"loss": "poisson" if options.electrons else options.loss}
+    fit, given = asdict(example.fit_settings), {"loss": options.loss}
     example = counted(example, options.electrons, options.seed)
     ptycho = of_example(example, states=fit.pop("num_states"), dp_mask=mask(example, options.detector))
     return ptycho.reconstruct(progress_bar=False, **fit, **given)
@@ -129,7 +129,7 @@ def true_phase(
 def rings(half: Half, edge: float) -> list[dict[str, Any]]:
     """Peaks of each ring: how many, and where; median ratio of amplitudes, rms difference of phases."""
     lines, frequency = [], np.linalg.norm(half.peaks, axis=1)
-    outside = np.abs(half.peaks).max(axis=1, initial=0) > edge
+    outside = np.abs(half.peaks).max(axis=1, initial=0) > 1.01 * edge  # not its outermost pixels
     for low, high in zip(RINGS[:-1], RINGS[1:], strict=True):
         here = (frequency > low) & (frequency <= high)
         if here.any():
@@ -178,13 +178,14 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--preset", default="tutorial")
     parser.add_argument("--electrons", type=float, help="per pattern, counted; noise-free by default")
-    parser.add_argument(
-        "--loss", choices=("amplitude", "poisson"), default="amplitude", help="without counting"
-    )
+    parser.add_argument("--loss", choices=("amplitude", "poisson"), default="amplitude", help="if noise-free")
     parser.add_argument("--detector", type=int, help="pixels along its side that count; all by default")
     parser.add_argument("--seed", type=int, default=0, help="of the counting")
     parser.add_argument("--figure", help="where to draw")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.electrons:
+        options.loss = "poisson"
+    return options
 
 
 if __name__ == "__main__":
